@@ -1,0 +1,79 @@
+// Source: one way of learning what both versions served.
+//
+// Why: every source makes the same blocks, so the judge knows none of them. A kind of source is one
+// file in `src/sources/kinds/` that ends in `extern const SourceKind NAME`.
+// Threading: `collect` is called from one thread at a time (the deployment's), and may use the
+// workers it is given to ask several targets at once. It returns by `ctx.deadline`.
+// Failure: trouble of one target or of all is told in Collected, never thrown.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "davy/block.h"
+#include "davy/options.h"
+#include "davy/result.h"
+#include "davy/time.h"
+
+namespace davy {
+
+class Workers;
+namespace net {
+class Watchdog;
+}
+
+/// Which series count requests, errors and latency, written as in PromQL: `name{label="value"}`.
+/// Several entries are alternatives: every series that matches any of them counts, once.
+struct RequestSeries {
+  std::vector<std::string> counter;     // requests
+  std::vector<std::string> error_when;  // matchers on those counters: `code=~"5.."`
+  std::vector<std::string> errors;      // or counters of errors of their own
+  std::vector<std::string> histogram;   // base names, without _bucket
+  double latency_unit = 1.0;            // seconds per unit of the histogram's bounds
+
+  friend bool operator==(const RequestSeries&, const RequestSeries&) = default;
+};
+
+struct SourceContext {
+  Deadline deadline;
+  net::Watchdog& watchdog;
+  Workers& workers;
+  const Clock& clock;
+};
+
+/// What one round brought.
+struct Collected {
+  // The counts since the last block; `t` is left 0 (the caller knows the run's zero). Absent on the
+  // first round, and while a side is incomplete: then the next block covers the longer span.
+  std::optional<Block> block;
+  std::string trouble;     // what is wrong with the telemetry now, for a person; "" when all is well
+  bool blind = false;      // nothing can be judged while this lasts
+  std::size_t baseline_targets = 0;  // that answered
+  std::size_t canary_targets = 0;
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual Collected collect(const SourceContext& ctx) = 0;
+  /// How often to collect.
+  virtual Duration every() const = 0;
+  /// "scrape of 2 baseline and 1 canary targets"
+  virtual std::string describe() const = 0;
+};
+
+struct SourceKind {
+  std::string_view name;  // the key in the config: `scrape:`
+  std::string_view summary;
+  std::vector<OptionSpec> options;
+  std::string_view example;
+  Result<std::unique_ptr<Source>> (*make)(const Options&, const RequestSeries&);
+};
+
+/// Every kind in `src/sources/kinds/`, in the order of their names. Written by the build.
+const std::vector<const SourceKind*>& source_kinds();
+
+}  // namespace davy

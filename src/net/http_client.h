@@ -1,0 +1,74 @@
+// HTTP client: one GET (or POST) with one absolute deadline for all of it.
+//
+// Why: cpp-httplib's timeouts are per read; here connect, TLS, head and body share one deadline, and
+// the body has a size limit. The only file with httplib's client in it is http_client.cpp.
+// Threading: a Client belongs to one thread at a time; it keeps its connection between calls.
+// Failure: everything is an Error whose text names the address; nothing is thrown.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "davy/result.h"
+#include "davy/time.h"
+#include "net/watchdog.h"
+
+namespace davy::net {
+
+/// "http://host:8080/path?query", taken apart. Only http and https; IPv6 in brackets; no user info.
+struct Url {
+  std::string scheme;  // "http", "https"
+  std::string host;    // without brackets
+  int port = 80;
+  std::string target;  // path and query, starts with '/'
+
+  std::string origin() const;  // "http://host:port"
+};
+Result<Url> parse_url(std::string_view text);
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string target = "/";
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+};
+
+struct HttpResponse {
+  int status = 0;
+  std::string body;
+  std::string content_type;
+};
+
+struct HttpOptions {
+  std::size_t max_body = 1 << 20;  // bytes after decompression; more is an Error
+  bool verify_tls = true;
+  std::string connect_to;          // IP address to use instead of resolving the host; "" = resolve
+};
+
+/// Why a call failed: lets a probe give a stable reason.
+enum class HttpFailure { Resolve, Connect, Timeout, Tls, TooLarge, Protocol };
+struct HttpError {
+  HttpFailure kind = HttpFailure::Protocol;
+  std::string what;
+};
+
+class HttpClient {
+ public:
+  HttpClient(Url origin, HttpOptions options);
+  ~HttpClient();
+  HttpClient(HttpClient&&) noexcept;
+  HttpClient& operator=(HttpClient&&) noexcept;
+
+  /// Redirects are answers, not followed.
+  std::variant<HttpResponse, HttpError> call(const HttpRequest& request, Deadline deadline, Watchdog& dog);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace davy::net

@@ -1,0 +1,9 @@
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <csignal>
+#include <doctest/doctest.h>
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // as the agent does
+  doctest::Context context(argc, argv);
+  return context.run();
+}
