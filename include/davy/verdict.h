@@ -41,6 +41,7 @@ struct RatioInterval {
 struct MetricVerdict {
   std::string name;      // "error_rate", "latency_p99"
   VerdictKind kind = VerdictKind::Inconclusive;
+  double weight = 0;     // share of the rollback evidence that is this metric's; all add up to 1
   bool gates = true;     // false: cannot prove a pass (coarse buckets), so it does not hold one up
   double baseline_requests = 0;
   double baseline_events = 0;  // errors, or requests slower than the threshold
@@ -58,6 +59,7 @@ struct MetricVerdict {
   Evidence warn;                    // "worse at all"; a notice
   Evidence pass;                    // "not intolerably worse"
   double score = 50;
+  double overdispersion = 1;        // evidence counts for 1/this, because events come in clumps
   std::string sentence;
 };
 

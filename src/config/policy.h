@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "davy/time.h"
+#include "stats/robust.h"
 
 namespace davy::config {
 
@@ -49,6 +50,7 @@ struct Policy {
   Duration max_stage = std::chrono::minutes(30);   // nothing waits longer
   Duration warm_up = std::chrono::seconds(60);     // V2's latency is not judged in this time
   WhenUndecided when_undecided = WhenUndecided::Hold;
+  stats::Robustness robustness;
 
   friend bool operator==(const Policy&, const Policy&) = default;
 };

@@ -1,0 +1,38 @@
+#include "canary/gate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "stats/log_sum.h"
+
+namespace davy::canary {
+
+GateResult gate(std::span<const GateMetric> metrics, double alpha, double beta) {
+  double fail_limit = std::log(1 / alpha);
+  double pass_limit = std::log(1 / beta);
+  GateResult out;
+  std::vector<double> weighted;
+  bool any_gates = false;
+  out.pass = true;
+  out.score = 100;
+  for (const GateMetric& m : metrics) {
+    weighted.push_back(std::log(m.weight) + m.log_fail);
+    double against = std::clamp(weighted.back() / fail_limit, 0.0, 1.0);
+    double in_favour = std::clamp(m.log_pass / pass_limit, 0.0, 1.0);
+    out.scores.push_back(50 + 50 * in_favour - 50 * against);
+    if (!m.gates) continue;
+    any_gates = true;
+    out.pass = out.pass && m.log_pass >= pass_limit;
+    out.score = std::min(out.score, out.scores.back());
+  }
+  if (!any_gates) {
+    out.pass = false;
+    out.score = 50;
+  }
+  out.log_average = stats::log_sum(weighted);
+  out.fail = out.log_average >= fail_limit;
+  if (out.fail) out.score = 0;
+  return out;
+}
+
+}  // namespace davy::canary

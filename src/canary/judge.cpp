@@ -1,0 +1,275 @@
+#include "canary/judge.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "canary/gate.h"
+#include "canary/sentences.h"
+#include "stats/log_sum.h"
+
+namespace davy::canary {
+namespace {
+
+// Shares of the rollback evidence, from the metrics that exist.
+constexpr double kErrorWeight = 0.45;
+constexpr double kLatencyWeight = 0.25;
+
+constexpr double kSilence = 60;  // seconds without requests until that is what the verdict says
+constexpr double kRateHalfLife = 60;
+constexpr double kNever = 86400;  // an estimate beyond a day is none
+
+double error_weight(const config::Policy& p) {
+  return p.latency ? kErrorWeight / (kErrorWeight + kLatencyWeight) : 1.0;
+}
+
+std::optional<Latency> latency_of(const config::Policy& p) {
+  if (!p.latency) return std::nullopt;
+  return Latency(p, 1 - error_weight(p));
+}
+
+std::string percent(double share) { return fmt::format("{:g}%", share * 100); }
+
+const MetricVerdict& most_against(const std::vector<MetricVerdict>& metrics, auto evidence) {
+  return *std::max_element(metrics.begin(), metrics.end(), [&](const auto& a, const auto& b) {
+    return evidence(a) < evidence(b);
+  });
+}
+
+/// log of the weighted average of e-processes, weights normalised.
+double log_average(const std::vector<MetricVerdict>& metrics, auto log_e) {
+  std::vector<double> weighted;
+  double weights = 0;
+  for (const MetricVerdict& m : metrics) {
+    if (std::optional<double> e = log_e(m)) {
+      weighted.push_back(std::log(m.weight) + *e);
+      weights += m.weight;
+    }
+  }
+  return weighted.empty() ? 0 : stats::log_sum(weighted) - std::log(weights);
+}
+
+}  // namespace
+
+Judge::Judge(const config::Policy& policy, std::vector<double> stages)
+    : policy_(policy),
+      stages_(std::move(stages)),
+      error_rate_(policy, error_weight(policy)),
+      latency_(latency_of(policy)) {
+  decide(0);
+}
+
+void Judge::see(const Block& block) {
+  if (verdict_.kind == VerdictKind::Fail) return;  // sticky: the evidence is frozen with its inputs
+  trouble_.clear();
+  if (!any_) began_ = last_baseline_ = last_canary_ = block.t - block.dt;
+  any_ = true;
+  baseline_seen_ += block.baseline.requests;
+  canary_seen_ += block.canary.requests;
+  if (block.baseline.requests > 0) last_baseline_ = block.t;
+  if (block.canary.requests > 0) last_canary_ = block.t;
+  double fresh = 1 - std::exp2(-block.dt / kRateHalfLife);
+  baseline_per_second_ += fresh * (block.baseline.requests / block.dt - baseline_per_second_);
+  canary_per_second_ += fresh * (block.canary.requests / block.dt - canary_per_second_);
+
+  if (!stage_ && block.canary.requests <= 0) {  // before the canary: V1 alone is learned from
+    error_rate_.learn(block.baseline, block.dt);
+    if (latency_) latency_->see(block, false);
+    decide(block.t);
+    return;
+  }
+  bool new_stage = !stage_ || stage_->weight != block.weight;
+  if (new_stage) {
+    // A block never spans two stages.
+    if (std::optional<Block> closed = open_.close()) judge(*closed);
+    enter_stage(block);
+  }
+  if (std::optional<Block> closed = open_.add(block)) judge(*closed);
+  decide(block.t);
+}
+
+void Judge::see_trouble(double t, const std::string& what) {
+  if (verdict_.kind == VerdictKind::Fail) return;
+  trouble_ = what;
+  decide(t);
+}
+
+void Judge::enter_stage(const Block& first) {
+  if (stage_) {
+    error_rate_.begin_stage();
+    if (latency_) latency_->begin_stage();
+  }
+  stage_ = Stage{first.weight, first.t - first.dt};
+}
+
+void Judge::judge(const Block& block) {
+  error_rate_.see(block);
+  bool warm = block.t - block.dt >= stage_->began + seconds(policy_.warm_up);
+  if (latency_) latency_->see(block, warm);
+}
+
+void Judge::decide(double t) {
+  std::vector<MetricVerdict> metrics{error_rate_.report()};
+  if (latency_) {
+    for (MetricVerdict& m : latency_->report()) metrics.push_back(std::move(m));
+  }
+  std::vector<GateMetric> inputs;
+  for (const MetricVerdict& m : metrics) {
+    inputs.push_back({m.weight, m.fail.log_e, m.pass.log_e, m.gates});
+  }
+  GateResult result = gate(inputs, policy_.false_rollback, policy_.false_promote);
+  double hold = log_average(metrics, [](const MetricVerdict& m) {
+    return m.hold ? std::optional<double>(m.hold->log_e) : std::nullopt;
+  });
+  double worse = log_average(metrics, [](const MetricVerdict& m) { return std::optional<double>(m.warn.log_e); });
+  double hold_limit = std::log(1 / policy_.false_hold);
+
+  for (std::size_t i = 0; i < metrics.size(); ++i) {
+    MetricVerdict& m = metrics[i];
+    m.score = result.scores[i];
+    m.kind = m.fail.log_e >= m.fail.limit                  ? VerdictKind::Fail
+             : m.hold && m.hold->log_e >= m.hold->limit    ? VerdictKind::Marginal
+             : m.gates && m.pass.log_e >= m.pass.limit     ? VerdictKind::Pass
+                                                           : VerdictKind::Inconclusive;
+    m.sentence = say_metric(m, policy_);
+  }
+  verdict_.metrics = std::move(metrics);
+  verdict_.baseline_requests = baseline_seen_;
+  verdict_.canary_requests = canary_seen_;
+  verdict_.score = result.score;
+  verdict_.rollback = {result.log_average, std::log(1 / policy_.false_rollback)};
+  verdict_.stage = stage_name();
+  verdict_.needs = {};
+  verdict_.notices.clear();
+
+  double in_stage = stage_ ? t - stage_->began : 0;
+  std::string missing = absence(t);
+  if (result.fail) {
+    become(VerdictKind::Fail, t);
+    verdict_.reason = say_fail(most_against(verdict_.metrics,
+                                            [](const MetricVerdict& m) { return std::log(m.weight) + m.fail.log_e; }),
+                               verdict_.rollback, policy_);
+    verdict_.next = "Send V2's traffic back to V1. davy answers fail for this revision until a new run is opened.";
+    return;
+  }
+  if (!trouble_.empty()) {
+    become(VerdictKind::Error, t);
+    verdict_.reason = "Cannot judge: " + trouble_;
+    verdict_.next = "Mend the telemetry; nothing is held against V2 for it, and nothing passes meanwhile.";
+    return;
+  }
+  if (worse >= hold_limit) {
+    verdict_.notices.push_back(say_worse(
+        most_against(verdict_.metrics, [](const MetricVerdict& m) { return m.warn.log_e; })));
+  }
+  if (hold >= hold_limit) {
+    become(VerdictKind::Marginal, t);
+    verdict_.reason = say_hold(most_against(verdict_.metrics,
+                                            [](const MetricVerdict& m) { return m.hold ? m.hold->log_e : -1e9; }),
+                               policy_);
+    verdict_.next = "Do not promote yet: find out why V2 is slower, or allow it in policy.latency.warn_increase.";
+    return;
+  }
+  if (!missing.empty()) {
+    become(VerdictKind::Inconclusive, t);
+    verdict_.needs.text = "requests to judge";
+    verdict_.reason = missing;
+    verdict_.next = "Check routing and the source's selectors.";
+    return;
+  }
+  if (result.pass && in_stage >= seconds(policy_.min_stage)) {
+    become(VerdictKind::Pass, t);
+    verdict_.reason = say_pass(verdict_, next_stage(), policy_);
+    verdict_.next = next_stage().empty() ? "Promote V2." : "Advance to " + next_stage() + ".";
+    return;
+  }
+  bool given_up = in_stage >= seconds(policy_.max_stage);
+  if (given_up && policy_.when_undecided == config::WhenUndecided::Advance) {
+    become(VerdictKind::Pass, t);
+    verdict_.reason = fmt::format("Undecided after {}; the policy says to advance then.", units::show(policy_.max_stage));
+    verdict_.next = "Advance, and watch.";
+    return;
+  }
+  if (given_up && policy_.when_undecided == config::WhenUndecided::Rollback) {
+    become(VerdictKind::Fail, t);
+    verdict_.reason = fmt::format("Undecided after {}; the policy says to roll back then.", units::show(policy_.max_stage));
+    verdict_.next = "Send V2's traffic back to V1.";
+    return;
+  }
+  become(VerdictKind::Inconclusive, t);
+  verdict_.needs = needs(verdict_.metrics, t);
+  verdict_.reason = say_undecided(verdict_);
+  verdict_.next = given_up ? fmt::format("The stage's time ({}) is over: hold here and decide by hand, or give V2 more traffic.",
+                                         units::show(policy_.max_stage))
+                           : fmt::format("Wait; undecided after {} it will be held.", units::show(policy_.max_stage));
+}
+
+/// The time of a verdict is that of the block that brought it.
+void Judge::become(VerdictKind kind, double t) {
+  bool waiting = kind == VerdictKind::Inconclusive || kind == VerdictKind::Error;
+  if (verdict_.kind != kind || waiting) verdict_.t = t;
+  verdict_.kind = kind;
+}
+
+std::string Judge::absence(double t) const {
+  if (!any_) return "No traffic seen yet.";
+  if (!stage_) return fmt::format("V2 has had no requests yet; V1 had {}.", text::grouped(baseline_seen_));
+  bool off = stage_->weight && *stage_->weight <= 0;
+  if (!off && t - last_canary_ >= kSilence) {
+    return fmt::format("V2 has had no requests for {:.0f} s: no data is not good data.", t - last_canary_);
+  }
+  bool alone = stage_->weight && *stage_->weight >= 1;
+  if (!alone && t - last_baseline_ >= kSilence) {
+    return fmt::format("V1 has had no requests for {:.0f} s: there is nothing to compare V2 with.",
+                       t - last_baseline_);
+  }
+  return "";
+}
+
+std::string Judge::stage_name() const {
+  return stage_ && stage_->weight ? percent(*stage_->weight) : "";
+}
+
+std::string Judge::next_stage() const {
+  if (!stage_ || stages_.empty()) return "";
+  // Without a configured weight the first stage is assumed.
+  double now = stage_->weight.value_or(stages_.front());
+  auto next = std::find_if(stages_.begin(), stages_.end(), [&](double w) { return w > now + 1e-9; });
+  return next == stages_.end() ? "" : percent(*next);
+}
+
+/// When evidence would reach its limit if rates stayed as they are: a pass needs the slowest gating
+/// metric, a fail any one.
+Needs Judge::needs(const std::vector<MetricVerdict>& metrics, double t) const {
+  std::vector<Growth> growth{error_rate_.growth(baseline_per_second_, canary_per_second_)};
+  if (latency_) {
+    for (Growth g : latency_->growth(baseline_per_second_, canary_per_second_)) growth.push_back(g);
+  }
+  auto until = [](double log_e, double limit, double per_second) {
+    if (log_e >= limit) return 0.0;
+    return per_second > 0 ? (limit - log_e) / per_second : 2 * kNever;
+  };
+  double pass = 0;
+  double fail = 2 * kNever;
+  for (std::size_t i = 0; i < metrics.size(); ++i) {
+    const MetricVerdict& m = metrics[i];
+    fail = std::min(fail, until(std::log(m.weight) + m.fail.log_e, m.fail.limit, growth[i].fail));
+    if (m.gates) pass = std::max(pass, until(m.pass.log_e, m.pass.limit, growth[i].pass));
+  }
+  double at_least = stage_ ? stage_->began + seconds(policy_.min_stage) - t : seconds(policy_.min_stage);
+  double wait = std::min(std::max(pass, at_least), fail);
+  Needs needs;
+  if (wait > kNever) {
+    needs.text = "more traffic than there is: at this rate it takes more than a day";
+    return needs;
+  }
+  needs.seconds = wait;
+  needs.requests = wait * canary_per_second_;
+  needs.text = fmt::format("about {} more V2 requests ({} at this traffic)", text::grouped(*needs.requests),
+                           units::show(std::chrono::seconds(std::llround(wait))));
+  return needs;
+}
+
+}  // namespace davy::canary

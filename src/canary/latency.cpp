@@ -1,0 +1,206 @@
+#include "canary/latency.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <utility>
+
+#include "base/units.h"
+
+namespace davy::canary {
+namespace {
+
+constexpr double kHistoryHalfLife = 300;  // seconds
+// A quantile needs this many V1 requests above it before its threshold means anything.
+constexpr double kFewestAbove = 2;
+// Rounding may make a tolerance of 20 % at most 30 %; beyond that the buckets are too coarse.
+constexpr double kCoarse = 1.5;
+
+constexpr stats::Null kEqual{.kind = stats::Null::Kind::Equal};
+
+std::string quantile_name(double quantile) { return fmt::format("latency_p{:g}", quantile * 100); }
+
+}  // namespace
+
+/// Bounds by their index. The tests that a bound is missing for do not run.
+struct LatencyQuantile::Placed {
+  std::size_t t1 = 0;
+  std::optional<stats::Threshold> fail;
+  std::optional<stats::Threshold> hold;
+  stats::Threshold pass{};
+  double p1 = 0;         // V1's rate above t1
+  double p2_equal = 0;   // V1's rate above the pass threshold
+  std::string coarse;
+};
+
+LatencyQuantile::LatencyQuantile(const config::Policy& policy, double quantile, double weight)
+    : policy_(policy),
+      quantile_(quantile),
+      u_(1 - quantile),
+      weight_(weight),
+      fail_(kEqual),
+      hold_(kEqual),
+      warn_(kEqual),
+      pass_(kEqual),
+      discount_(policy.robustness) {}
+
+void LatencyQuantile::begin_stage() {
+  fail_.begin_stage();
+  hold_.begin_stage();
+  warn_.begin_stage();
+  pass_.restart();
+}
+
+double LatencyQuantile::tail_rate(const Histogram& history, std::size_t bound) const {
+  double p = (stats::above(history, bound) + 0.5) / (stats::total(history) + 0.5 / u_);
+  return std::clamp(p, 0.02 * u_, 0.9);
+}
+
+std::optional<LatencyQuantile::Placed> LatencyQuantile::place(const Histogram& history) const {
+  if (history.bounds.empty() || stats::total(history) * u_ < kFewestAbove) return std::nullopt;
+  const config::LatencyPolicy& tolerated = *policy_.latency;
+  const std::vector<double>& bounds = history.bounds;
+  Placed at;
+  at.t1 = stats::quantile_bound(history, u_);
+  at.p1 = tail_rate(history, at.t1);
+  at.fail = stats::rounded_up(bounds, at.t1, tolerated.fail_increase);
+  at.hold = stats::rounded_up(bounds, at.t1, tolerated.warn_increase);
+  at.pass = stats::rounded_down(bounds, at.t1, tolerated.pass_increase);
+  at.p2_equal = std::min(at.p1, tail_rate(history, at.pass.bound));
+  bool hold_coarse = !at.hold || at.hold->tolerance > kCoarse * tolerated.warn_increase;
+  if (hold_coarse || at.pass.bound == at.t1) {
+    at.coarse =
+        at.hold ? fmt::format("buckets too coarse: the next bound above {} is {}, so only more than "
+                              "{:.0f}% slower can be proven, not {:.0f}%",
+                              units::show_latency(bounds[at.t1]),
+                              units::show_latency(bounds[at.t1 + 1]), at.hold->tolerance * 100,
+                              tolerated.warn_increase * 100)
+                : fmt::format("buckets too coarse: no bound lies {:.0f}% above {}",
+                              tolerated.warn_increase * 100, units::show_latency(bounds[at.t1]));
+  }
+  return at;
+}
+
+void LatencyQuantile::see(const Histogram& history, const Histogram& baseline,
+                          const Histogram& canary, double dt) {
+  std::optional<Placed> at = place(history);
+  if (!at) return;
+  double n1 = stats::total(baseline);
+  double n2 = stats::total(canary);
+  auto sample = [&](std::size_t t2) {
+    return stats::Sample{n1, stats::above(baseline, at->t1), n2, stats::above(canary, t2)};
+  };
+  stats::Sample same = sample(at->t1);
+  stats::Tempering tempering = discount_.of(same, at->p1, dt);
+  phi_ = tempering.phi;
+  warn_.see(same, at->p1, dt, tempering);
+  if (at->fail) fail_.see(sample(at->fail->bound), at->p1, dt, tempering);
+  if (at->hold) hold_.see(sample(at->hold->bound), at->p1, dt, tempering);
+  if (at->pass.bound != at->t1) pass_.see(sample(at->pass.bound), at->p1, at->p2_equal, tempering);
+  discount_.see(same, dt);
+
+  stats::Sample shown = at->hold ? sample(at->hold->bound) : same;
+  ratio_.see(shown, phi_);
+  seen_.n1 += shown.n1;
+  seen_.k1 += shown.k1;
+  seen_.n2 += shown.n2;
+  seen_.k2 += shown.k2;
+  t1_ = history.bounds[at->t1];
+  t2_ = at->hold ? history.bounds[at->hold->bound] : *t1_;
+  tolerance_ = at->hold ? at->hold->tolerance : 0;
+  coarse_ = at->coarse;
+}
+
+Growth LatencyQuantile::growth(const Histogram& history, double n1, double n2) const {
+  std::optional<Placed> at = place(history);
+  Growth g;
+  if (!at) return g;
+  stats::Sample equal{n1, n1 * at->p1, n2, n2 * at->p2_equal};
+  for (double bet : pass_.alternatives(at->p1, at->p2_equal)) {
+    g.pass = std::max(g.pass, stats::log_e(kEqual, equal, at->p1, bet) / phi_);
+  }
+  double p2 = (seen_.k2 + 0.5) / (seen_.n2 + 0.5 / u_);
+  stats::Sample slower{n1, n1 * at->p1, n2, n2 * p2};
+  g.fail = stats::log_e(kEqual, slower, at->p1, std::clamp(p2, at->p1, 0.98)) / phi_;
+  g.fail = std::max(0.0, g.fail);
+  return g;
+}
+
+MetricVerdict LatencyQuantile::report() const {
+  MetricVerdict m;
+  m.name = quantile_name(quantile_);
+  m.weight = weight_;
+  m.gates = coarse_.empty();
+  m.baseline_requests = seen_.n1;
+  m.baseline_events = seen_.k1;
+  m.canary_requests = seen_.n2;
+  m.canary_events = seen_.k2;
+  m.baseline_rate = seen_.n1 > 0 ? seen_.k1 / seen_.n1 : 0;
+  m.canary_rate = seen_.n2 > 0 ? seen_.k2 / seen_.n2 : 0;
+  m.ratio = ratio_.interval();
+  m.baseline_threshold = t1_;
+  m.canary_threshold = t2_;
+  m.effective_tolerance = tolerance_;
+  m.fail = {fail_.log_e(), std::log(1 / policy_.false_rollback)};
+  m.hold = Evidence{hold_.log_e(), std::log(1 / policy_.false_hold)};
+  m.warn = {warn_.log_e(), std::log(1 / policy_.false_hold)};
+  m.pass = {pass_.log_e(), std::log(1 / policy_.false_promote)};
+  m.overdispersion = phi_;
+  m.sentence = coarse_;
+  return m;
+}
+
+Latency::Latency(const config::Policy& policy, double weight) {
+  // Inside latency the tail counts twice as much as the median.
+  auto inner = [](double quantile) { return quantile <= 0.5 ? 0.2 : 0.4; };
+  double sum = 0;
+  for (double q : policy.latency->quantiles) sum += inner(q);
+  for (double q : policy.latency->quantiles) quantiles_.emplace_back(policy, q, weight * inner(q) / sum);
+}
+
+void Latency::begin_stage() {
+  for (LatencyQuantile& q : quantiles_) q.begin_stage();
+}
+
+void Latency::see(const Block& block, bool warm) {
+  if (!block.baseline.latency) return;
+  Histogram baseline = *block.baseline.latency;
+  if (block.canary.latency) {
+    Histogram canary = *block.canary.latency;
+    std::vector<double> bounds = stats::common_bounds(baseline.bounds, canary.bounds);
+    if (history_) bounds = stats::common_bounds(bounds, history_->bounds);
+    if (!bounds.empty() && stats::total(canary) > 0) {
+      seen_any_ = true;
+      baseline = stats::project(baseline, bounds);
+      canary = stats::project(canary, bounds);
+      if (history_) {
+        *history_ = stats::project(*history_, bounds);
+        for (LatencyQuantile& q : quantiles_) {
+          if (warm) q.see(*history_, baseline, canary, block.dt);
+        }
+      }
+    }
+  }
+  if (!history_ || stats::common_bounds(history_->bounds, baseline.bounds).empty()) {
+    history_ = baseline;  // a new layout: what was learned does not fit any more
+    return;
+  }
+  stats::scale(*history_, std::exp2(-block.dt / kHistoryHalfLife));
+  stats::add(*history_, baseline);
+}
+
+std::vector<MetricVerdict> Latency::report() const {
+  std::vector<MetricVerdict> all;
+  for (const LatencyQuantile& q : quantiles_) all.push_back(q.report());
+  return all;
+}
+
+std::vector<Growth> Latency::growth(double n1, double n2) const {
+  std::vector<Growth> all;
+  for (const LatencyQuantile& q : quantiles_) {
+    all.push_back(history_ ? q.growth(*history_, n1, n2) : Growth{});
+  }
+  return all;
+}
+
+}  // namespace davy::canary

@@ -1,0 +1,85 @@
+// The latency metrics: is V2 slower than tolerated at p50, p95, p99?
+//
+// Why: quantiles themselves cannot be merged or tested exactly; shares can. V1's own quantile sets a
+// threshold t1; V2 is held against t2 = (1 + tolerance) t1, rounded to a bucket bound so that the
+// claim gets harder, and "V2's share slower than t2 is at most V1's share slower than t1" is tested
+// (Null::Equal). It follows from "V2 is at most that much slower" for *every* t1, so t1 may move.
+// Failure: buckets too coarse for the tolerance: the metric says so and does not hold up a pass.
+// Threading: not thread-safe; owned by its Judge.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "canary/growth.h"
+#include "config/policy.h"
+#include "davy/block.h"
+#include "davy/sequential.h"
+#include "davy/verdict.h"
+#include "stats/buckets.h"
+#include "stats/ratio_interval.h"
+#include "stats/robust.h"
+
+namespace davy::canary {
+
+/// One quantile's tests.
+class LatencyQuantile {
+ public:
+  LatencyQuantile(const config::Policy& policy, double quantile, double weight);
+
+  void begin_stage();
+  /// `history` = V1's past latencies; `block` has latencies of both versions on the same bounds.
+  void see(const Histogram& history, const Histogram& baseline, const Histogram& canary, double dt);
+
+  MetricVerdict report() const;
+  Growth growth(const Histogram& history, double n1, double n2) const;
+
+  double weight() const { return weight_; }
+
+ private:
+  struct Placed;  // where the thresholds lie
+  std::optional<Placed> place(const Histogram& history) const;
+  double tail_rate(const Histogram& history, std::size_t bound) const;
+
+  const config::Policy policy_;
+  const double quantile_;
+  const double u_;  // the share of V1's requests above t1
+  const double weight_;
+
+  stats::WorseTest fail_;
+  stats::WorseTest hold_;
+  stats::WorseTest warn_;
+  stats::NotWorseTest pass_;
+  stats::RatioIntervalEstimate ratio_;
+  stats::Discount discount_;
+  double phi_ = 1;
+
+  stats::Sample seen_;  // above t1 (V1) and above the hold threshold (V2), for people
+  std::optional<double> t1_, t2_, tolerance_;
+  std::string coarse_;  // why the buckets cannot prove what the policy asks, or ""
+};
+
+/// All quantiles, and the history of V1 that they share.
+class Latency {
+ public:
+  /// `weight` = the share of all of them together in the rollback evidence.
+  Latency(const config::Policy& policy, double weight);
+
+  void begin_stage();
+  /// REQUIRES: a closed block. `warm` = false before the canary and while V2 warms up: then only V1
+  /// is learned from.
+  void see(const Block& block, bool warm);
+
+  std::vector<MetricVerdict> report() const;
+  std::vector<Growth> growth(double n1, double n2) const;
+  /// No block has had latencies of both versions yet.
+  bool blind() const { return !seen_any_; }
+
+ private:
+  std::vector<LatencyQuantile> quantiles_;
+  std::optional<Histogram> history_;  // V1's, exponentially forgotten
+  bool seen_any_ = false;
+};
+
+}  // namespace davy::canary

@@ -1,0 +1,10 @@
+// Counters that only grow, except when their process restarts.
+#pragma once
+
+namespace davy::stats {
+
+/// What was counted since `before`; after a reset, what was counted since then (what was counted
+/// between the last look and the crash is lost).
+inline double counter_delta(double before, double now) { return now >= before ? now - before : now; }
+
+}  // namespace davy::stats
