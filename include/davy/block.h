@@ -32,16 +32,16 @@ struct PodCounts {
 struct VersionCounts {
   double requests = 0;
   double errors = 0;  // at most `requests`
-  std::optional<Histogram> latency{};
-  std::vector<PodCounts> pods{};  // empty when the source cannot tell instances apart
+  std::optional<Histogram> latency;
+  std::vector<PodCounts> pods;  // empty when the source cannot tell instances apart
 };
 
 struct Block {
   double t = 0;   // seconds since the run's zero, at the end of the span
   double dt = 0;  // length of the span, > 0
-  std::optional<double> weight{};  // the canary's configured share of traffic, 0..1
-  VersionCounts baseline{};
-  VersionCounts canary{};
+  std::optional<double> weight;  // the canary's configured share of traffic, 0..1
+  VersionCounts baseline;
+  VersionCounts canary;
 };
 
 }  // namespace davy

@@ -38,6 +38,9 @@ constexpr std::string_view word(Scope scope) {
   return kWords[static_cast<int>(scope)];
 }
 
+/// What a check counts as while its last result is too old.
+enum class WhenStale { Fail, Warn, Hold };
+
 enum class CheckStatus { Pending, Pass, Warn, Fail };
 constexpr std::string_view word(CheckStatus status) {
   constexpr std::string_view kWords[] = {"pending", "pass", "warn", "fail"};
@@ -52,7 +55,9 @@ struct CheckView {
   Scope scope = Scope::Local;
   CheckStatus status = CheckStatus::Pending;
   bool stale = false;  // no result for too long
+  WhenStale when_stale = WhenStale::Fail;
   bool stuck = false;  // a run has not come back since its deadline
+  bool blocks_deploy = false;  // passes or warns, but no release may start now
   int consecutive_failures = 0;
   WallMillis since = 0;      // when it took this status
   WallMillis last_seen = 0;  // when the last result came; 0 = never

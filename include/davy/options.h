@@ -45,7 +45,7 @@ struct OptionSpec {
   bool required = false;
   std::string_view fallback;  // as it would be written; "" = none
   std::string_view help;
-  std::vector<std::string_view> choices{};  // for Choice
+  std::vector<std::string_view> choices;  // for Choice
 };
 
 inline constexpr bool kRequired = true;

@@ -34,6 +34,8 @@ struct Outcome {
   Kind kind = Kind::Pass;
   // A protocol-level answer ("wrong password"), not a symptom ("timed out"): asking again will not help.
   bool hard = false;
+  // A warning that a new release must not be started under (a migration is running).
+  bool blocks_deploy = false;
   std::string reason;   // stable word for machines: "refused", "timeout", "auth"; empty on a plain pass
   std::string message;  // one line for a person; may name addresses, never secrets
   double value = 0;     // what was measured, when `unit` is not empty

@@ -15,7 +15,7 @@ namespace davy {
 /// What went wrong, in one line: what, where, what was expected, what was seen.
 struct Error {
   std::string what;
-  std::string setting{};  // the setting that is to blame, when there is one: lets the config name its line
+  std::string setting;  // the setting that is to blame, when there is one: lets the config name its line
 
   /// The same error, said from further out: `prefix("baseline: ")`.
   Error prefix(std::string_view where) const { return {std::string(where) + what, setting}; }

@@ -27,8 +27,6 @@ struct Address {
   friend bool operator==(const Address&, const Address&) = default;
 };
 
-enum class WhenStale { Fail, Warn, Hold };
-
 /// When to run a check and how its outcomes become a state. Semantics: docs/checks.md.
 struct Schedule {
   Duration initial_delay{0};
@@ -36,7 +34,7 @@ struct Schedule {
   Duration timeout = std::chrono::seconds(2);
   double jitter = 0.1;           // share of the period by which a run may be late, spread per check
   int failure_threshold = 3;     // consecutive failures until it fails
-  int success_threshold = 1;     // consecutive passes until it passes, when it had failed
+  int success_threshold = 2;     // consecutive passes until it passes again after a failure
   Duration stale_after{0};       // age of the last result at which it counts as stale
   WhenStale when_stale = WhenStale::Fail;
 
