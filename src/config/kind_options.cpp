@@ -1,0 +1,134 @@
+#include "config/kind_options.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "config/address.h"
+
+namespace davy::config {
+namespace {
+
+template <typename T>
+Result<Options::Value> as_value(const Result<T>& parsed) {
+  if (!parsed) return parsed.error();
+  return Options::Value(*parsed);
+}
+
+Result<Options::Value> parse_choice(const std::string& text, const OptionSpec& spec) {
+  std::vector<std::string> known(spec.choices.begin(), spec.choices.end());
+  if (std::find(known.begin(), known.end(), text) != known.end()) return Options::Value(text);
+  std::string near = text::nearest(text, known);
+  return Error{fmt::format("{} is not one of {}{}", text::quoted(text), text::join(known, ", "),
+                           near.empty() ? "" : " (did you mean " + near + "?)")};
+}
+
+/// One text by its type.
+Result<Options::Value> parse(const std::string& text, const OptionSpec& spec) {
+  switch (spec.type) {
+    case OptionType::Text:
+    case OptionType::Secret: return Options::Value(text);
+    case OptionType::Url:
+      if (!host_of_url(text).empty() || text.starts_with("unix://")) return Options::Value(text);
+      return Error{text::quoted(without_user_info(text)) +
+                   " is not a URL (try http://host:8080/path)"};
+    case OptionType::Address: {
+      Result<Address> address = parse_address(text);
+      if (!address) return address.error();
+      return Options::Value(text);
+    }
+    case OptionType::Path:
+      if (text.starts_with('/')) return Options::Value(text);
+      return Error{text::quoted(text) + " is not an absolute path (it must start with /)"};
+    case OptionType::Duration: return as_value(units::parse_duration(text));
+    case OptionType::Bytes: return as_value(units::parse_bytes(text));
+    case OptionType::Amount: return as_value(units::parse_amount(text));
+    case OptionType::Ratio: return as_value(units::parse_ratio(text));
+    case OptionType::Number: return as_value(units::parse_number(text));
+    case OptionType::Flag:
+      if (text == "true" || text == "false") return Options::Value(text == "true");
+      return Error{text::quoted(text) + " is neither true nor false"};
+    case OptionType::Choice: return parse_choice(text, spec);
+    case OptionType::TextList: return Options::Value(std::vector<std::string>{text});
+  }
+  return Error{"of a type that nobody knows"};
+}
+
+void read_one(Settings& settings, const OptionSpec& spec, Options& options) {
+  std::string name(spec.name);
+  const Node* node = spec.required ? settings.require(name, spec.help) : settings.find(name);
+  if (node == nullptr) {
+    if (spec.fallback.empty()) return;
+    Result<Options::Value> fallback = parse(std::string(spec.fallback), spec);
+    if (fallback) {
+      options.set(name, std::move(*fallback));
+    } else {  // the kind's own mistake, found by the test of its example
+      settings.problem(name, "its default is wrong: " + fallback.error().what);
+    }
+    return;
+  }
+  if (spec.type == OptionType::TextList) {
+    std::vector<std::string> texts;
+    settings.read(name, texts);
+    options.set(name, std::move(texts));
+    return;
+  }
+  std::optional<std::string> text = settings.text_of(node);
+  if (!text) return;
+  Result<Options::Value> value = parse(*text, spec);
+  if (value) {
+    options.set(name, std::move(*value));
+  } else if (node->is_secret) {
+    settings.problem(name, node->written + " does not hold a value of the right form");
+  } else {
+    settings.problem(name, value.error().what);
+  }
+}
+
+}  // namespace
+
+Options read_options(Settings& settings, const std::vector<OptionSpec>& specs) {
+  Options options;
+  for (const OptionSpec& spec : specs) read_one(settings, spec, options);
+  settings.finish();
+  return options;
+}
+
+std::string show_option(const Options& options, const OptionSpec& spec) {
+  if (!options.has(spec.name)) return "";
+  switch (spec.type) {
+    case OptionType::Secret: return "***";
+    case OptionType::Url: return without_user_info(options.text(spec.name));
+    case OptionType::Text:
+    case OptionType::Address:
+    case OptionType::Path:
+    case OptionType::Choice: return options.text(spec.name);
+    case OptionType::Duration: return units::show(options.duration(spec.name));
+    case OptionType::Bytes: return units::show_bytes(options.number(spec.name));
+    case OptionType::Amount: {
+      Amount amount = options.amount(spec.name);
+      return amount.is_ratio ? units::show_percent(amount.value) : units::show_bytes(amount.value);
+    }
+    case OptionType::Ratio: return units::show_percent(options.number(spec.name));
+    case OptionType::Number: return fmt::format("{:g}", options.number(spec.name));
+    case OptionType::Flag: return options.flag(spec.name) ? "true" : "false";
+    case OptionType::TextList: {
+      std::vector<std::string> shown;
+      for (const std::string& text : options.list(spec.name))
+        shown.push_back(without_user_info(text));
+      return text::join(shown, ", ");
+    }
+  }
+  return "";
+}
+
+void blame(Settings& settings, const Error& error) {
+  if (error.setting.empty()) {
+    settings.problem_at(settings.node(), error.what);
+  } else {
+    settings.problem(error.setting, error.what);
+  }
+}
+
+}  // namespace davy::config

@@ -1,0 +1,41 @@
+// Sections: the parts of a config file, each raw mapping -> the final type.
+//
+// Why: load.cpp reads as the outline of the file; each section has a .cpp of its own.
+// Threading: pure, except that a kind's `make` is called once, so that it can refuse its settings.
+// Failure: problems; then what is returned is incomplete and must not be used.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "config/settings.h"
+
+namespace davy::config {
+
+std::vector<Check> read_checks(const Node& list, const Kinds& kinds, Problems& problems);
+
+std::vector<Deployment> read_deployments(const Node& list, const Kinds& kinds, Problems& problems);
+
+/// `where` names what the policy belongs to, for messages.
+Policy read_policy(const Node& map, const std::string& where, Problems& problems);
+
+RequestSeries read_requests(const Node& map, const std::string& where, Problems& problems);
+
+/// One of config/presets/*.yaml: `requests:` keys and a description.
+struct Preset {
+  std::string name;
+  std::string description;
+  RequestSeries requests;
+};
+/// Every preset, in the order of their names. REQUIRES: they are right; a test sees to that.
+const std::vector<Preset>& presets();
+
+/// What is wrong with the presets: for the test.
+std::vector<Problem> preset_problems();
+
+/// As in Check::settings: what was written, and a mark of what the ${...} in it came out as, so
+/// that a rotated secret makes a difference and is not stored.
+std::string fingerprint(const Node& node);
+
+}  // namespace davy::config

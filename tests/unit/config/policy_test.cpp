@@ -1,0 +1,134 @@
+#include <doctest/doctest.h>
+
+#include "unit/config/fakes.h"
+
+using namespace davy;
+using namespace davy::config;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string kPolicies = DAVY_SOURCE_DIR "/tests/data/config/policies/";
+
+/// The policy of a deployment that is otherwise right.
+Loaded load(const std::string& policy) {
+  return load_text(
+      "service: shop\ndeployments:\n  - name: shop\n"
+      "    source: { scrape: { baseline: b, canary: c } }\n"
+      "    requests: { counter: n, errors: e }\n"
+      "    policy: " +
+          policy + "\n",
+      "f", fakes::kinds());
+}
+Policy policy_of(const std::string& text) {
+  Loaded loaded = load(text);
+  for (const Problem& problem : loaded.problems) MESSAGE(problem.text());
+  REQUIRE(loaded.config);
+  return loaded.config->deployments[0].policy;
+}
+std::string wrong(const std::string& text) {
+  Loaded loaded = load(text);
+  REQUIRE(loaded.problems.size() == 1);
+  return loaded.problems[0].text();
+}
+
+}  // namespace
+
+TEST_CASE("a policy that says nothing has the documented defaults") {
+  CHECK(policy_of("{}") == Policy{});
+}
+
+TEST_CASE("a margin is relative in percent, absolute in points, or both") {
+  CHECK(policy_of("{ error_rate: { max_increase: 20% } }").error_rate.fail == Margin{1.2, 0});
+  CHECK(policy_of("{ error_rate: { max_increase: 0.5pp } }").error_rate.fail == Margin{1, 0.005});
+  CHECK(policy_of("{ error_rate: { max_increase: 20% + 0.01pp } }").error_rate ==
+        ErrorRatePolicy{});
+  CHECK(policy_of("{ error_rate: { max_increase: 0.01pp+20% } }").error_rate == ErrorRatePolicy{});
+}
+
+TEST_CASE("the pass margin is never tighter than the fail margin by default") {
+  CHECK(policy_of("{ error_rate: { max_increase: 0.5pp } }").error_rate.pass == Margin{1.5, 0.005});
+  CHECK(policy_of("{ error_rate: { max_increase: 200% } }").error_rate.pass == Margin{3, 5e-4});
+}
+
+TEST_CASE("a pass margin tighter than the fail margin is refused") {
+  CHECK(wrong("{ error_rate: { max_increase: 20% + 1pp, pass_increase: 10% + 2pp } }") ==
+        "f:6: deployment shop: policy.error_rate.pass_increase: 10% + 2pp is tighter than "
+        "max_increase, 20% + 1pp "
+        "(both parts at least as large, or leave it out)");
+}
+
+TEST_CASE("what is not a margin is refused") {
+  for (const char* bad :
+       {"20", "0.2", "x%", "20% + 20%", "-5%", "20%pp", "%", "5 %", "1e3%", "100pp"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(load(std::string("{ error_rate: { max_increase: '") + bad + "' } }").config);
+  }
+}
+
+TEST_CASE("an absolute limit is refused as long as it would be ignored") {
+  CHECK(wrong("{ error_rate: { max: 0.1% } }") ==
+        "f:6: deployment shop: policy.error_rate.max: an absolute limit is not supported yet "
+        "(use max_increase, which compares the canary with the baseline)");
+}
+
+TEST_CASE("quantiles are read exactly and sorted") {
+  auto latency = policy_of("{ latency: { quantiles: [p99.9, p50, p95] } }").latency;
+  REQUIRE(latency);
+  CHECK(latency->quantiles == std::vector<double>{0.5, 0.95, 0.999});
+}
+
+TEST_CASE("one latency increase alone moves the default of the other out of its way") {
+  CHECK(policy_of("{ latency: { fail_increase: 10% } }").latency->warn_increase == 0.1);
+  CHECK(policy_of("{ latency: { warn_increase: 80% } }").latency->fail_increase == 0.8);
+  CHECK(policy_of("{ latency: { warn_increase: 30% } }").latency->pass_increase == 0.3);
+}
+
+TEST_CASE("latency can be turned off") {
+  CHECK_FALSE(policy_of("{ latency: off }").latency);
+}
+
+TEST_CASE("contradictions in a policy are refused") {
+  CHECK(wrong("{ latency: { warn_increase: 60%, fail_increase: 50% } }") ==
+        "f:6: deployment shop: policy.latency.warn_increase: 60.0% is more than fail_increase, "
+        "50.0% (at most as much)");
+  CHECK(wrong("{ min_stage: 1h }") ==
+        "f:6: deployment shop: policy.max_stage: 30m is not more than min_stage, 1h (nothing could "
+        "ever pass)");
+  CHECK(wrong("{ confidence: { false_promote: 60% } }") ==
+        "f:6: deployment shop: policy.confidence.false_promote: 60.0% is not possible "
+        "(more than 0%, at most 50%; 1% to 5% is usual)");
+  CHECK(wrong("{ confidence: { false_hold: 0 } }").find("false_hold") != std::string::npos);
+  CHECK(wrong("{ on_undecided: promote }").find("is not one of hold, advance, rollback") !=
+        std::string::npos);
+  CHECK(wrong("{ latency: { quantiles: [p95, p100] } }").find("\"p100\" is not a quantile") !=
+        std::string::npos);
+}
+
+TEST_CASE("a policy file may have the key policy around it or not") {
+  LoadedPolicy bare = load_policy_file(kPolicies + "bare.yaml");
+  REQUIRE(bare.policy);
+  CHECK(bare.policy->error_rate.fail == Margin{1, 0.005});
+  CHECK_FALSE(bare.policy->latency);
+
+  LoadedPolicy wrapped = load_policy_file(kPolicies + "wrapped.yaml");
+  REQUIRE(wrapped.policy);
+  Policy expected{.error_rate = {{1.2, 1e-4}, {2, 0.01}},
+                  .latency = LatencyPolicy{{0.5, 0.99, 0.999}, 0.1, 0.4, 0.1},
+                  .false_rollback = 0.005,
+                  .false_hold = 0.1,
+                  .false_promote = 0.02,
+                  .min_stage = 2min,
+                  .max_stage = 1h,
+                  .warm_up = 30s,
+                  .when_undecided = WhenUndecided::Advance};
+  CHECK(*wrapped.policy == expected);
+}
+
+TEST_CASE("a policy file that is not there is a problem") {
+  LoadedPolicy missing = load_policy_file("/nonexistent.yaml");
+  CHECK_FALSE(missing.policy);
+  REQUIRE(missing.problems.size() == 1);
+  CHECK(missing.problems[0].text() ==
+        "/nonexistent.yaml: cannot be read (a YAML file that davy's user may read)");
+}
