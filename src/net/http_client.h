@@ -35,8 +35,8 @@ Result<Url> parse_url(std::string_view text);
 struct HttpRequest {
   std::string method = "GET";
   std::string target = "/";
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers{};
+  std::string body{};
 };
 
 struct HttpResponse {
@@ -48,7 +48,7 @@ struct HttpResponse {
 struct HttpOptions {
   std::size_t max_body = 1 << 20;  // bytes after decompression; more is an Error
   bool verify_tls = true;
-  std::string connect_to;  // IP address to use instead of resolving the host; "" = resolve
+  std::string connect_to{};  // IP address to use instead of resolving the host; "" = resolve
 };
 
 /// Why a call failed: lets a probe give a stable reason.
