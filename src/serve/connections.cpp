@@ -44,12 +44,12 @@ std::string refusal(int status, std::string_view why) {
 }
 
 struct Connection {
+  enum class Phase { Reading, Holding, Writing } phase = Phase::Reading;
   std::string from;
   std::string in;
   std::string out;
   std::size_t written = 0;
   bool close_after = false;
-  bool writing = false;
   Time deadline;
 };
 
@@ -108,12 +108,20 @@ struct Connections::Loop {
         if (fd == listener) {
           accept_all();
         } else if (auto at = open.find(fd); at != open.end()) {
-          at->second.writing ? write_some(fd, at->second) : read_some(fd, at->second);
+          ready(fd, at->second);
         }
       }
       expire();
     }
     while (!open.empty()) close(open.begin()->first);
+  }
+
+  void ready(int fd, Connection& c) {
+    switch (c.phase) {
+      case Connection::Phase::Reading: return read_some(fd, c);
+      case Connection::Phase::Writing: return write_some(fd, c);
+      case Connection::Phase::Holding: return close(fd);  // only a hang-up is watched for
+    }
   }
 
   int wait_ms(Time now, Time stop_by) {
@@ -173,7 +181,7 @@ struct Connections::Loop {
     Frame frame = frame_request(c.in, limits.head_bytes, limits.body_bytes);
     if (frame.refuse != 0) {
       c.in.clear();
-      return send(fd, c, {refusal(frame.refuse, frame.why), true});
+      return send(fd, c, {.bytes = refusal(frame.refuse, frame.why)});
     }
     if (frame.size == 0) return;
     Reply reply = answer(c.in.substr(0, frame.size), c.from);
@@ -186,7 +194,16 @@ struct Connections::Loop {
     c.out = std::move(reply.bytes);
     c.written = 0;
     c.close_after = reply.close;
-    c.writing = true;
+    if (reply.hold > Duration::zero() && !stopping) {
+      c.phase = Connection::Phase::Holding;
+      set_deadline(fd, c, reply.hold);
+      return watch(fd, 0, EPOLL_CTL_MOD);
+    }
+    start_writing(fd, c);
+  }
+
+  void start_writing(int fd, Connection& c) {
+    c.phase = Connection::Phase::Writing;
     set_deadline(fd, c, limits.write);
     write_some(fd, c);
   }
@@ -198,16 +215,16 @@ struct Connections::Loop {
       if (n < 0) return close(fd);
       c.written += static_cast<std::size_t>(n);
     }
-    if (c.close_after) return finish(fd, c);
+    if (c.close_after) return finish(fd);
     c.out.clear();
-    c.writing = false;
+    c.phase = Connection::Phase::Reading;
     set_deadline(fd, c, c.in.empty() ? limits.idle : limits.request);
     watch(fd, EPOLLIN, EPOLL_CTL_MOD);
     if (!c.in.empty()) serve_next(fd, c);  // pipelined
   }
 
   /// Closing with unread bytes in the socket resets the connection, and the answer may be lost.
-  void finish(int fd, Connection&) {
+  void finish(int fd) {
     ::shutdown(fd, SHUT_WR);
     char rest[4096];
     while (::recv(fd, rest, sizeof rest, MSG_DONTWAIT) > 0) {
@@ -221,13 +238,17 @@ struct Connections::Loop {
       accept_again = {};
       watch(listener, EPOLLIN, EPOLL_CTL_MOD);
     }
-    while (!deadlines.empty() && deadlines.begin()->first <= now) close(deadlines.begin()->second);
+    while (!deadlines.empty() && deadlines.begin()->first <= now) {
+      int fd = deadlines.begin()->second;
+      Connection& c = open.at(fd);
+      c.phase == Connection::Phase::Holding ? start_writing(fd, c) : close(fd);
+    }
   }
 
   void close_idle() {
     std::vector<int> idle;
     for (const auto& [fd, c] : open) {
-      if (!c.writing) idle.push_back(fd);
+      if (c.phase == Connection::Phase::Reading) idle.push_back(fd);
     }
     for (int fd : idle) close(fd);
   }

@@ -9,7 +9,6 @@
 // that two parsers could read differently: refused with the right status, and closed.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,6 +31,7 @@ struct ConnectionLimits {
 struct Reply {
   std::string bytes;  // the whole HTTP response
   bool close = true;
+  Duration hold{0};   // kept back this long before it is sent; the thread serves others meanwhile
 };
 
 class Connections {

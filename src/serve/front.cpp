@@ -81,10 +81,12 @@ class Front::Parser final : public httplib::Server {
   Reply reply(const std::string& request, const std::string& remote) {
     MemoryStream stream(request, remote);
     remote_ = &remote;
+    hold_ = Duration::zero();
     bool closed = false;
     process(*this, stream, remote, closed);
     std::string bytes = stream.take();
-    return {std::move(bytes), closed || bytes.empty()};
+    bool close = closed || bytes.empty();
+    return {std::move(bytes), close, hold_};
   }
 
  private:
@@ -107,13 +109,16 @@ class Front::Parser final : public httplib::Server {
     request.body = in.body;
     request.from_loopback = is_loopback(*remote_);
     Response response = handler_(request);
+    hold_ = response.hold;
     out.status = response.status;
     for (const auto& [name, value] : response.headers) out.set_header(name, value);
     out.set_content(response.body, response.content_type.c_str());
   }
 
   serve::Handler handler_;
-  const std::string* remote_ = nullptr;  // of the request in hand; one thread serves them all
+  // Of the request in hand; one thread serves them all.
+  const std::string* remote_ = nullptr;
+  Duration hold_{0};
 };
 
 Front::Front(const std::string& name, ConnectionLimits limits, Handler handler, std::function<void()> shed)

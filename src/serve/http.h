@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "davy/time.h"
+
 namespace davy::serve {
 
 struct Request {
@@ -33,6 +35,7 @@ struct Response {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
+  Duration hold{0};  // answered only after this long; holds no thread
 };
 
 using Handler = std::function<Response(const Request&)>;

@@ -1,0 +1,74 @@
+// The commands: plain options in, exit code out. One file per command beside this one.
+//
+// Exit codes: 0 pass or done, 1 fail, 2 usage or config, 3 cannot judge or cannot reach,
+// 75 inconclusive at the timeout (EX_TEMPFAIL: try again later).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "davy/time.h"
+
+namespace davy::app {
+
+inline constexpr int kExitPass = 0;
+inline constexpr int kExitFail = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitError = 3;
+inline constexpr int kExitInconclusive = 75;
+
+struct GateOptions {
+  std::string deployment;
+  std::string url = "http://127.0.0.1:8687";  // of the agent's API
+  Duration timeout = std::chrono::minutes(10);
+  bool json = false;
+  bool marginal_passes = false;
+};
+/// Waits for a verdict and shows how far it is.
+int gate_wait(const GateOptions& options);
+/// Asks once.
+int gate_check(const GateOptions& options);
+
+struct HealthcheckOptions {
+  std::string url = "http://127.0.0.1:8686";  // of the agent's health listener
+  std::string role = "readiness";
+  Duration timeout = std::chrono::seconds(1);
+  bool json = false;
+};
+int healthcheck(const HealthcheckOptions& options);
+
+struct ConfigCheckOptions {
+  std::string file;
+  bool json = false;
+};
+int config_check(const ConfigCheckOptions& options);
+
+struct ReplayOptions {
+  std::string file;  // "-" = standard input
+  std::string policy_file;
+  bool json = false;
+};
+int replay(const ReplayOptions& options);
+
+
+struct DemoOptions {
+  std::string scenario = "errors";
+  Duration duration = std::chrono::minutes(5);
+  bool until_verdict = false;
+  bool json = false;
+};
+int demo(const DemoOptions& options);
+
+struct DemoAppOptions {
+  int port = 0;
+  std::string version;
+  std::string behaviour = "good";   // good, errors, slow
+  Duration onset{0};                // the behaviour begins this long after the start
+  std::string dependency;           // host:port that every request needs, or ""
+};
+/// One version of the demo's shop service (hidden command).
+int demo_app(const DemoAppOptions& options);
+
+int version(bool json);
+
+}  // namespace davy::app

@@ -1,0 +1,225 @@
+#include "app/daemon.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <memory>
+#include <thread>
+#include <unistd.h>
+
+#include "app/deployment_watch.h"
+#include "app/noticeboard.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "base/workers.h"
+#include "net/watchdog.h"
+#include "schedule/scheduler.h"
+#include "serve/api_routes.h"
+#include "serve/front.h"
+#include "serve/health_routes.h"
+#include "telemetry/metrics.h"
+
+namespace davy::app {
+namespace {
+
+constexpr std::size_t kProbeThreads = 64;
+constexpr std::size_t kScrapeThreads = 16;
+constexpr std::size_t kWaitingScrapes = 1024;
+constexpr Duration kLastWait = std::chrono::seconds(2);  // for probes that do not come back
+
+config::Kinds kinds() { return {probe_kinds(), source_kinds()}; }
+
+log::Format format_of(const config::Config& c) {
+  return c.log.format == config::LogFormat::Json ? log::Format::Json : log::Format::Text;
+}
+
+log::Level level_of(const config::Config& c) {
+  switch (c.log.level) {
+    case config::LogLevel::Debug: return log::Level::Debug;
+    case config::LogLevel::Info: return log::Level::Info;
+    case config::LogLevel::Warn: return log::Level::Warn;
+    case config::LogLevel::Error: return log::Level::Error;
+  }
+  return log::Level::Info;
+}
+
+/// The signals that main waits for; blocked in every thread.
+sigset_t handled_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, s);
+  return set;
+}
+
+class Daemon {
+ public:
+  Daemon(const DaemonOptions& options, config::Config config)
+      : options_(options), config_(std::move(config)), noticeboard_(config_.service, machine_clock()) {}
+
+  int run();
+
+ private:
+  Result<Done> listen();
+  void apply(const config::Config& config);
+  void reload();
+  int shut_down(const sigset_t& signals);
+
+  const DaemonOptions options_;
+  config::Config config_;
+  const Clock& clock_ = machine_clock();
+  telemetry::Metrics metrics_;
+  Noticeboard noticeboard_;
+  net::Watchdog watchdog_;
+  Workers probe_workers_{"davy-probe", kProbeThreads, 0};
+  Workers scrape_workers_{"davy-scrape", kScrapeThreads, kWaitingScrapes};
+  schedule::Scheduler scheduler_{clock_, probe_workers_, watchdog_, metrics_,
+                                 [this](std::vector<CheckView> checks) { noticeboard_.pin_checks(std::move(checks)); }};
+  Guarded<std::vector<std::unique_ptr<DeploymentWatch>>> deployments_;
+  std::unique_ptr<serve::HealthRoutes> health_routes_;
+  std::unique_ptr<serve::ApiRoutes> api_routes_;
+  std::unique_ptr<serve::Front> health_;
+  std::unique_ptr<serve::Front> api_;
+};
+
+int Daemon::run() {
+  // 1. Signals: blocked before any thread starts, so that only sigwait below sees them.
+  sigset_t signals = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // 2. The log: everything after this may want to say something.
+  log::start(format_of(config_), level_of(config_));
+  // 3. The listeners: a taken port must stop us before anything is probed. Until a check has passed
+  //    they answer "not ready", which is the truth.
+  if (Result<Done> listening = listen(); !listening) {
+    log::error(listening.error().what);
+    log::stop();
+    return 3;
+  }
+  // 4. Checks and deployments: from here on the Board changes.
+  scheduler_.start();
+  apply(config_);
+  log::info("davy is up", {{"service", config_.service},
+                           {"health", fmt::format("{}:{}", config_.health.host, health_->port())},
+                           {"api", fmt::format("{}:{}", config_.api.host, api_->port())},
+                           {"checks", std::to_string(config_.checks.size())},
+                           {"deployments", std::to_string(config_.deployments.size())}});
+  // 5. Wait.
+  while (true) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (signal != SIGHUP) return shut_down(signals);
+    reload();
+  }
+}
+
+Result<Done> Daemon::listen() {
+  serve::ReadBoard board = [this] { return noticeboard_.board(); };
+  health_routes_ = std::make_unique<serve::HealthRoutes>(board, clock_, false);
+  api_routes_ = std::make_unique<serve::ApiRoutes>(
+      board, clock_, metrics_, [this](const std::string& name, const std::string& revision) {
+        auto all = deployments_.lock();
+        for (auto& watch : *all) {
+          if (watch->deployment().name == name) watch->open_run(revision);
+        }
+      });
+  auto counted = [this](std::string_view listener, auto& routes) {
+    return [this, listener, &routes](const serve::Request& request) {
+      serve::Response response = routes.answer(request);
+      metrics_.request(listener, response.status);
+      return response;
+    };
+  };
+  health_ = std::make_unique<serve::Front>("health", serve::ConnectionLimits{}, counted("health", *health_routes_),
+                                           [this] { metrics_.shed("health"); });
+  api_ = std::make_unique<serve::Front>("api", serve::ConnectionLimits{}, counted("api", *api_routes_),
+                                        [this] { metrics_.shed("api"); });
+  if (Result<Done> ok = health_->start(config_.health); !ok) return ok;
+  return api_->start(config_.api);
+}
+
+/// Checks and deployments whose settings did not change keep their state.
+void Daemon::apply(const config::Config& config) {
+  scheduler_.set_checks(config.checks);
+  std::vector<std::unique_ptr<DeploymentWatch>> next;
+  std::vector<std::unique_ptr<DeploymentWatch>> old;
+  {
+    auto all = deployments_.lock();
+    old.swap(*all);
+  }
+  std::vector<std::string> names;
+  for (const config::Deployment& d : config.deployments) {
+    names.push_back(d.name);
+    auto same = std::find_if(old.begin(), old.end(), [&](const auto& watch) {
+      return watch && watch->deployment().name == d.name && watch->deployment().settings == d.settings;
+    });
+    if (same != old.end()) {
+      next.push_back(std::move(*same));
+      continue;
+    }
+    next.push_back(std::make_unique<DeploymentWatch>(
+        d, DeploymentWatch::Means{clock_, scrape_workers_, watchdog_, metrics_,
+                                  [this](DeploymentView view) { noticeboard_.pin_deployment(std::move(view)); }}));
+    next.back()->start();
+  }
+  old.clear();  // stops those that are gone, before their pins are taken down
+  noticeboard_.keep_deployments(names);
+  *deployments_.lock() = std::move(next);
+}
+
+void Daemon::reload() {
+  config::Loaded loaded = config::load_file(options_.config_file, kinds());
+  metrics_.reloaded(loaded.config.has_value());
+  if (!loaded.config) {
+    for (const config::Problem& problem : loaded.problems) log::error(problem.text());
+    log::error("reload refused: the running config stays", {{"file", options_.config_file}});
+    return;
+  }
+  if (loaded.config->health != config_.health || loaded.config->api != config_.api) {
+    log::warn("listen addresses change only with a restart; the old ones stay");
+  }
+  config_ = *std::move(loaded.config);
+  apply(config_);
+  log::info("config reloaded", {{"file", options_.config_file}});
+}
+
+int Daemon::shut_down(const sigset_t& signals) {
+  // 1. Not ready, at once: whoever polls us must send nothing more here. Everything still answers.
+  noticeboard_.start_draining();
+  log::info("draining", {{"for", units::show(config_.drain_delay)}});
+  // 2. The delay, in which load balancers notice. A second signal cuts it short.
+  timespec delay{};
+  delay.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(config_.drain_delay).count();
+  delay.tv_nsec = (config_.drain_delay % std::chrono::seconds(1)).count();
+  while (sigtimedwait(&signals, nullptr, &delay) == SIGHUP) {
+  }
+  // 3. Whatever below hangs must not keep us: a clock runs beside it.
+  std::thread([] {
+    std::this_thread::sleep_for(kLastWait + std::chrono::seconds(2));
+    _exit(0);
+  }).detach();
+  // 4. Nobody asks any more; nothing new starts.
+  api_->stop();
+  health_->stop();
+  scheduler_.stop();
+  deployments_.lock()->clear();
+  // 5. Probes that do not come back are left behind.
+  for (int i = 0; i < 20 && probe_workers_.busy() > 0; ++i) std::this_thread::sleep_for(kLastWait / 20);
+  std::size_t left = probe_workers_.busy();
+  log::info("stopped", {{"probes_left", std::to_string(left)}});
+  log::stop();
+  if (left > 0) _exit(0);
+  return 0;
+}
+
+}  // namespace
+
+int run_daemon(const DaemonOptions& options) {
+  config::Loaded loaded = config::load_file(options.config_file, kinds());
+  if (!loaded.config) {
+    for (const config::Problem& problem : loaded.problems) fmt::print(stderr, "{}\n", problem.text());
+    return 2;
+  }
+  return Daemon(options, *std::move(loaded.config)).run();
+}
+
+}  // namespace davy::app

@@ -1,0 +1,151 @@
+#include "serve/health_routes.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "health/roles.h"
+#include "serve/json.h"
+
+namespace davy::serve {
+namespace {
+
+// The scheduler publishes every second; a Board this old means that it has died or hangs.
+constexpr Duration kOldBoard = std::chrono::seconds(10);
+
+struct Path {
+  std::string_view path;
+  Role role;
+};
+constexpr Path kPaths[] = {
+    {"/livez", Role::Liveness},     {"/readyz", Role::Readiness}, {"/startupz", Role::Startup}, {"/deployz", Role::Deploy},
+    {"/health/live", Role::Liveness}, {"/health/ready", Role::Readiness}, {"/up", Role::Readiness},
+};
+constexpr std::string_view kAll = "/healthz";
+
+bool wants_json(const Request& request) { return request.accept.find("json") != std::string::npos; }
+
+std::string json_type(const Request& request) {
+  return request.accept.find("application/health+json") != std::string::npos ? "application/health+json"
+                                                                              : "application/json";
+}
+
+Response make(int status, std::string body, std::string type = "text/plain; charset=utf-8") {
+  return {.status = status, .content_type = std::move(type), .body = std::move(body), .headers = {{"Cache-Control", "no-store"}}};
+}
+
+/// ?exclude=a&exclude=b,c
+std::set<std::string, std::less<>> excluded(const Request& request) {
+  std::set<std::string, std::less<>> names;
+  for (const auto& [key, value] : request.query) {
+    if (key != "exclude") continue;
+    for (std::string_view name : text::split(value, ',')) {
+      if (!name.empty()) names.emplace(name);
+    }
+  }
+  return names;
+}
+
+std::string line(const CheckView& check, bool detail) {
+  CheckStatus status = health::effective(check);
+  std::string said = status == CheckStatus::Pass      ? "ok"
+                     : status == CheckStatus::Warn    ? "warning"
+                     : status == CheckStatus::Pending ? "no result yet"
+                                                      : "failed";
+  std::string_view mark = status == CheckStatus::Pass ? "[+]" : status == CheckStatus::Warn ? "[!]" : "[-]";
+  std::string out = fmt::format("{}{} {}", mark, check.name, said);
+  if (check.stale) out += " (stale)";
+  if (check.stuck) out += " (stuck)";
+  if (status != CheckStatus::Pass && !check.reason.empty()) out += ": " + check.reason;
+  if (detail && !check.message.empty()) out += fmt::format(" ({})", check.message);
+  return out + "\n";
+}
+
+const RoleView& view_of(const Board& board, Role role) { return board.roles[static_cast<std::size_t>(role)]; }
+
+}  // namespace
+
+HealthRoutes::HealthRoutes(ReadBoard board, const Clock& clock, bool detail)
+    : board_(std::move(board)), clock_(clock), detail_(detail) {}
+
+Response HealthRoutes::answer(const Request& request) const {
+  if (std::optional<Response> found = try_answer(request)) return *std::move(found);
+  return make(404, "not found; try /readyz, /livez, /startupz, /deployz, /healthz\n");
+}
+
+std::optional<Response> HealthRoutes::try_answer(const Request& request) const {
+  std::shared_ptr<const Board> board = board_();
+  auto allowed = [&](auto respond) {
+    if (request.method == "GET" || request.method == "HEAD") return respond();
+    Response no = make(405, "method not allowed\n");
+    no.headers.emplace_back("Allow", "GET, HEAD");
+    return no;
+  };
+  if (request.path == kAll) return allowed([&] { return all(request, *board); });
+  for (const Path& p : kPaths) {
+    if (request.path == p.path) return allowed([&] { return role(request, *board, p.role); });
+    if (request.path.starts_with(p.path) && request.path[p.path.size()] == '/') {
+      return allowed([&] { return one_check(request, *board, p.role, std::string_view(request.path).substr(p.path.size() + 1)); });
+    }
+  }
+  return std::nullopt;
+}
+
+bool HealthRoutes::is_old(const Board& board) const { return clock_.now() - board.made_at > kOldBoard; }
+
+Response HealthRoutes::role(const Request& request, const Board& board, Role role) const {
+  RoleView view = view_of(board, role);
+  if (is_old(board) && role != Role::Liveness) {
+    view.ok = false;
+    view.status = CheckStatus::Fail;
+    view.reason = fmt::format("davy's own scheduler has not reported for {}", units::show(clock_.now() - board.made_at));
+  }
+  std::set<std::string, std::less<>> without = role == Role::Liveness ? decltype(without){} : excluded(request);
+  std::string warnings;
+  if (!without.empty() && !board.draining) {
+    Board fewer = board;
+    for (const std::string& name : without) {
+      auto same = [&](const CheckView& c) { return c.name == name; };
+      if (std::erase_if(fewer.checks, same) == 0) warnings += fmt::format("[!]there is no check {} to exclude\n", text::quoted(name));
+    }
+    health::Roles roles;
+    view = roles.evaluate(fewer.checks, false)[static_cast<std::size_t>(role)];
+  }
+  int status = view.ok ? 200 : 503;
+  if (wants_json(request)) return make(status, role_json(board, view, clock_.now(), detail_), json_type(request));
+  std::string summary = view.ok ? "ok\n" : fmt::format("fail: {}\n", view.reason);
+  if (request.param("verbose") == nullptr && warnings.empty()) return make(status, summary);
+  std::string body = warnings;
+  for (const CheckView& check : board.checks) {
+    if (!health::has_role(check, role)) continue;
+    body += without.contains(check.name) ? fmt::format("[ ]{} excluded\n", check.name) : line(check, detail_);
+  }
+  return make(status, body + summary);
+}
+
+Response HealthRoutes::all(const Request& request, const Board& board) const {
+  bool ok = !is_old(board);
+  std::string body;
+  for (const RoleView& view : board.roles) {
+    ok = ok && view.ok;
+    body += fmt::format("{}{} {}\n", view.ok ? "[+]" : "[-]", word(view.role), view.ok ? "ok" : "fail: " + view.reason);
+  }
+  if (request.param("verbose") != nullptr) {
+    for (const CheckView& check : board.checks) body += line(check, detail_);
+  }
+  return make(ok ? 200 : 503, body + (ok ? "ok\n" : "fail\n"));
+}
+
+Response HealthRoutes::one_check(const Request& request, const Board& board, Role role, std::string_view name) const {
+  auto found = std::find_if(board.checks.begin(), board.checks.end(),
+                            [&](const CheckView& c) { return c.name == name && health::has_role(c, role); });
+  if (found == board.checks.end()) return make(404, fmt::format("no check {} in {}\n", text::quoted(name), word(role)));
+  CheckStatus status = health::effective(*found);
+  bool ok = !is_old(board) && (status == CheckStatus::Pass || status == CheckStatus::Warn);
+  if (wants_json(request)) return make(ok ? 200 : 503, check_json(*found, clock_.now(), detail_), json_type(request));
+  return make(ok ? 200 : 503, line(*found, detail_));
+}
+
+}  // namespace davy::serve

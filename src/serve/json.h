@@ -1,0 +1,27 @@
+// JSON: how a Board is written for machines. The one place, so that the API, the gate, the command
+// line and recordings of verdicts cannot differ.
+//
+// Shapes: docs/api.md. Numbers that JSON cannot say (infinity) are null. Bad UTF-8 is replaced.
+// Threading: pure.
+#pragma once
+
+#include <string>
+
+#include "davy/board.h"
+#include "davy/result.h"
+#include "davy/verdict.h"
+
+namespace davy::serve {
+
+std::string verdict_json(const Verdict& verdict);
+std::string deployment_json(const DeploymentView& deployment);
+std::string deployments_json(const Board& board);
+/// `detail` = also messages, which may name addresses.
+std::string check_json(const CheckView& check, Time now, bool detail);
+/// In the shape of application/health+json (draft-inadarei-api-health-check-06).
+std::string role_json(const Board& board, const RoleView& role, Time now, bool detail);
+
+/// The revision in {"revision": "..."}; "" when there is none.
+Result<std::string> read_run_request(const std::string& body);
+
+}  // namespace davy::serve
