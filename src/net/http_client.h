@@ -1,7 +1,7 @@
 // HTTP client: one GET (or POST) with one absolute deadline for all of it.
 //
-// Why: cpp-httplib's timeouts are per read; here connect, TLS, head and body share one deadline, and
-// the body has a size limit. The only file with httplib's client in it is http_client.cpp.
+// Why: cpp-httplib's timeouts are per read; here connect, TLS, head and body share one deadline,
+// and the body has a size limit. The only file with httplib's client in it is http_client.cpp.
 // Threading: a Client belongs to one thread at a time; it keeps its connection between calls.
 // Failure: everything is an Error whose text names the address; nothing is thrown.
 #pragma once
@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "davy/result.h"
@@ -28,13 +29,14 @@ struct Url {
 
   std::string origin() const;  // "http://host:port"
 };
+/// The error repeats the text unless it may hold a password.
 Result<Url> parse_url(std::string_view text);
 
 struct HttpRequest {
   std::string method = "GET";
   std::string target = "/";
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers{};
+  std::string body{};
 };
 
 struct HttpResponse {
@@ -46,7 +48,7 @@ struct HttpResponse {
 struct HttpOptions {
   std::size_t max_body = 1 << 20;  // bytes after decompression; more is an Error
   bool verify_tls = true;
-  std::string connect_to;          // IP address to use instead of resolving the host; "" = resolve
+  std::string connect_to{};  // IP address to use instead of resolving the host; "" = resolve
 };
 
 /// Why a call failed: lets a probe give a stable reason.
@@ -54,6 +56,7 @@ enum class HttpFailure { Resolve, Connect, Timeout, Tls, TooLarge, Protocol };
 struct HttpError {
   HttpFailure kind = HttpFailure::Protocol;
   std::string what;
+  bool ours = false;  // we had no descriptors left: says nothing about the peer
 };
 
 class HttpClient {
@@ -64,7 +67,8 @@ class HttpClient {
   HttpClient& operator=(HttpClient&&) noexcept;
 
   /// Redirects are answers, not followed.
-  std::variant<HttpResponse, HttpError> call(const HttpRequest& request, Deadline deadline, Watchdog& dog);
+  std::variant<HttpResponse, HttpError> call(const HttpRequest& request, Deadline deadline,
+                                             Watchdog& dog);
 
  private:
   struct Impl;

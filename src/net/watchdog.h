@@ -3,14 +3,17 @@
 // Why: the libraries' own timeouts are per read, or do not fire at all (a peer that drips a byte a
 // second holds them for ever). Shutting the socket from outside ends every one of them.
 // Threading: thread-safe; one thread (`davy-watchdog`) serves all guards. A Guard belongs to the
-// thread that makes it; its action runs on the watchdog's thread, so it must be short.
+// thread that makes it; its action runs on the watchdog's thread, so it must be short and must not
+// throw, nor touch a Guard.
+// Failure: none; a Guard that is made too late fires at once.
 #pragma once
 
+#include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
-#include <condition_variable>
 #include <mutex>
+#include <stop_token>
 #include <thread>
 #include <utility>
 
@@ -21,6 +24,7 @@ namespace davy::net {
 class Watchdog {
  public:
   Watchdog();
+  /// REQUIRES: no Guard is left.
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;

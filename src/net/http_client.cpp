@@ -1,0 +1,389 @@
+// cpp-httplib speaks HTTP here; the socket is ours. Two of its virtual functions are overridden:
+//
+//   create_and_connect_socket: connects with net/socket and net/tls (exact errors, several
+//   addresses),
+//     under a guard on a second descriptor of the connection: it may fire at any moment without
+//     touching a descriptor that the library has closed. TLS runs on that descriptor, so the
+//     library believes the connection to be plain.
+//   process_socket: gives the library a Stream that bounds what a peer can make us read. Its own
+//     would take a head of any length, and its std::regex for the status line overflows the stack
+//     on a long one (httplib 0.11).
+//
+// Works with httplib 0.11 (Debian 12) and 0.18 (Debian 13); a change of the two shows when
+// compiling.
+
+#include "net/http_client.h"
+
+#include <httplib.h>
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+#include <optional>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "net/socket.h"
+#include "net/tls.h"
+#include "net/uri.h"
+
+namespace davy::net {
+namespace {
+
+constexpr std::size_t kMaxStatusLine = 1024;
+constexpr std::size_t kMaxHead = 64 * 1024;
+constexpr std::size_t kShown = 60;  // bytes of a wrong answer that a message repeats
+
+/// One request and its answer, seen from the wire.
+struct Exchange {
+  Deadline deadline;
+  Watchdog& dog;
+  std::size_t max_body;
+  bool fresh = false;    // the connection was made for this request
+  bool in_body = false;  // the head has been read
+  int status = 0;
+  std::size_t received = 0;   // bytes of the wire
+  std::size_t head_size = 0;  // of them, when the body began
+  bool status_line_seen = false;
+  std::string first{};  // the first bytes, for messages
+  std::string body{};
+  std::string too_large{};  // which limit was passed; "" = none
+  std::optional<ConnectError> connect_error{};
+  std::string tls_error{};
+};
+
+/// What outlives an exchange: the connection's second descriptor, its TLS and its guard.
+struct Wire {
+  Endpoint to;
+  std::string name;  // that the certificate must hold
+  std::optional<TlsContext> tls_context;
+  Exchange* now = nullptr;
+  Socket second;
+  std::unique_ptr<TlsSession> tls;  // over `second`
+  std::optional<Watchdog::Guard> guard;
+
+  void watch() { guard.emplace(now->dog, now->deadline, second.fd()); }
+  void drop() {
+    guard.reset();
+    tls.reset();
+    second = Socket();
+  }
+};
+
+/// The bytes of one exchange, counted. Blocking reads end when the wire's guard shuts the socket.
+/// No `override`: which of these are virtual depends on the version.
+class BoundedStream final : public httplib::Stream {
+ public:
+  BoundedStream(int fd, TlsSession* tls, Exchange& now) : fd_(fd), tls_(tls), now_(now) {}
+
+  bool is_readable() const { return true; }
+  bool is_writable() const { return true; }
+  void get_remote_ip_and_port(std::string&, int&) const {}
+  void get_local_ip_and_port(std::string&, int&) const {}
+  int socket() const { return fd_; }
+
+  ssize_t read(char* to, std::size_t size) {
+    if (at_ == end_ && !fill()) return filled_;
+    std::size_t n = std::min(size, end_ - at_);
+    std::copy_n(buffer_ + at_, n, to);
+    at_ += n;
+    return static_cast<ssize_t>(n);
+  }
+
+  ssize_t write(const char* from, std::size_t size) {
+    if (tls_ != nullptr) return tls_->write(from, size);
+    ssize_t n;
+    do n = ::send(fd_, from, size, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n;
+  }
+
+ private:
+  bool fill() {
+    filled_ = tls_ != nullptr ? tls_->read(buffer_, sizeof buffer_) : receive();
+    if (filled_ <= 0) return false;
+    at_ = 0;
+    end_ = static_cast<std::size_t>(filled_);
+    if (within_limits()) return true;
+    at_ = end_;
+    filled_ = -1;
+    return false;
+  }
+
+  ssize_t receive() {
+    ssize_t n;
+    do n = ::recv(fd_, buffer_, sizeof buffer_, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
+  }
+
+  bool within_limits() {
+    std::string_view fresh(buffer_, end_);
+    if (now_.first.size() < kShown) now_.first += fresh.substr(0, kShown - now_.first.size());
+    if (!now_.status_line_seen) {
+      std::size_t newline = fresh.find('\n');
+      now_.status_line_seen = newline != std::string_view::npos;
+      if (now_.received + std::min(newline, fresh.size()) > kMaxStatusLine) {
+        now_.too_large = "the status line is longer than " + units::show_bytes(kMaxStatusLine);
+        return false;
+      }
+    }
+    now_.received += end_;
+    if (!now_.in_body && now_.received > kMaxHead) {
+      now_.too_large = "the head is larger than " + units::show_bytes(kMaxHead);
+      return false;
+    }
+    // Chunks of one byte cost six on the wire. The limit on the body itself is in the receiver;
+    // this one is for what never becomes body, such as a chunk's size that does not end.
+    if (now_.in_body && now_.received - now_.head_size > 8 * now_.max_body + kMaxHead) {
+      now_.too_large =
+          "the body is larger than " + units::show_bytes(static_cast<double>(now_.max_body));
+      return false;
+    }
+    return true;
+  }
+
+  int fd_;
+  TlsSession* tls_;  // nullptr = plain
+  Exchange& now_;
+  char buffer_[16 * 1024];
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+  ssize_t filled_ = 0;  // what the last fill brought: 0 = end, -1 = error or too much
+};
+
+class Connection final : public httplib::ClientImpl {
+ public:
+  Connection(const Url& origin, Wire& wire) : ClientImpl(origin.host, origin.port), wire_(wire) {}
+
+ private:
+  bool create_and_connect_socket(Socket& socket, httplib::Error& error) override {
+    Exchange& now = *wire_.now;
+    now.fresh = true;
+    wire_.drop();
+    error = httplib::Error::Connection;
+    std::variant<net::Socket, ConnectError> made = connect_tcp(wire_.to, now.deadline);
+    if (const ConnectError* failed = std::get_if<ConnectError>(&made)) {
+      now.connect_error = *failed;
+      return false;
+    }
+    net::Socket& connected = std::get<net::Socket>(made);
+    wire_.second = connected.duplicate();
+    if (!wire_.second) {
+      now.connect_error = ConnectError{ConnectFailure::Resources,
+                                       "connect to " + wire_.to.text() + ": no descriptors left"};
+      return false;
+    }
+    wire_.watch();
+    if (wire_.tls_context) {
+      Result<std::unique_ptr<TlsSession>> tls =
+          wire_.tls_context->handshake(wire_.second.fd(), wire_.name);
+      if (!tls) {
+        now.tls_error = tls.error().what;
+        return false;
+      }
+      wire_.tls = std::move(*tls);
+    }
+    error = httplib::Error::Success;
+    socket.sock = connected.release();
+    return true;
+  }
+
+  bool process_socket(const Socket& socket,
+                      std::function<bool(httplib::Stream&)> exchange) override {
+    BoundedStream stream(socket.sock, wire_.tls.get(), *wire_.now);
+    return exchange(stream);
+  }
+
+  Wire& wire_;
+};
+
+bool has_control_character(std::string_view s) {
+  return std::any_of(s.begin(), s.end(), [](char c) {
+    auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7F;
+  });
+}
+
+}  // namespace
+
+std::string Url::origin() const {
+  return scheme + "://" + Endpoint{host, port}.text();
+}
+
+Result<Url> parse_url(std::string_view text) {
+  // Not repeated when it may hold a password.
+  std::string shown = text.find('@') == std::string_view::npos ? text::quoted(text) : "this";
+  auto wrong = [&](const std::string& why) {
+    return Error{shown + " is not a URL (try http://host:port/path): it " + why};
+  };
+  Result<Uri> uri = parse_uri(text);
+  if (!uri) return wrong(uri.error().what);
+  if (uri->scheme != "http" && uri->scheme != "https") {
+    return wrong("starts with " + text::quoted(uri->scheme + "://") + ", not http:// or https://");
+  }
+  if (uri->user) return wrong("names a user before the @, which is not supported");
+  if (uri->host.empty()) return wrong("names no host");
+  if (uri->host.find_first_of(" /\\\"<>%\r\n\t") != std::string::npos)
+    return wrong("has a strange host");
+
+  int port = uri->port != 0 ? uri->port : uri->scheme == "https" ? 443 : 80;
+  std::string target = uri->path.empty() ? "/" : uri->path;
+  if (!uri->query.empty()) target += "?" + uri->query;
+  return Url{uri->scheme, uri->host, port, target};
+}
+
+struct HttpClient::Impl {
+  Impl(Url url, HttpOptions opts) : origin(std::move(url)), options(std::move(opts)) {
+    wire.name = origin.host;
+    if (origin.scheme == "https") wire.tls_context.emplace(options.verify_tls);
+    wire.to = Endpoint{options.connect_to.empty() ? origin.host : options.connect_to, origin.port};
+  }
+
+  std::variant<HttpResponse, HttpError> call(const HttpRequest& request, Deadline deadline,
+                                             Watchdog& dog) {
+    for (const auto& [name, value] : request.headers) {
+      if (has_control_character(name) || has_control_character(value)) {
+        return HttpError{HttpFailure::Protocol,
+                         "header " + text::quoted(name) + " holds a control character"};
+      }
+    }
+    if (request.target.find(' ') != std::string::npos || has_control_character(request.target)) {
+      return HttpError{HttpFailure::Protocol,
+                       text::quoted(request.target) + " holds a space or a control character"};
+    }
+
+    bool is_repeatable = request.method == "GET" || request.method == "HEAD";
+    while (true) {
+      Exchange now{.deadline = deadline, .dog = dog, .max_body = options.max_body};
+      std::variant<HttpResponse, HttpError> answer = exchange(request, now);
+      // A kept connection that the peer closed in the meantime says nothing about the peer.
+      bool was_stale = !now.fresh && now.received == 0 && is_repeatable && !deadline.expired();
+      if (std::holds_alternative<HttpResponse>(answer) || !was_stale) return answer;
+      client.reset();
+    }
+  }
+
+  std::variant<HttpResponse, HttpError> exchange(const HttpRequest& request, Exchange& now) {
+    if (!client) start();
+    wire.now = &now;
+    if (wire.second) wire.watch();  // the kept connection; a new one replaces it
+    client->set_read_timeout(now.deadline.left_ms());
+    client->set_write_timeout(now.deadline.left_ms());
+    httplib::Result result = client->send(translate(request, now));
+    bool is_late = now.deadline.expired() || (wire.guard && wire.guard->fired());
+    wire.guard.reset();
+    wire.now = nullptr;
+
+    // Late comes first: a body without a length looks complete when the guard ends it.
+    if (result && !is_late && now.too_large.empty()) {
+      return HttpResponse{result->status, std::move(now.body),
+                          result->get_header_value("Content-Type")};
+    }
+    HttpError error = explain(request, now, is_late);
+    client.reset();
+    wire.drop();
+    return error;
+  }
+
+  std::string host_header() const {
+    bool is_usual = origin.port == (origin.scheme == "https" ? 443 : 80);
+    std::string full = Endpoint{origin.host, origin.port}.text();
+    return is_usual ? full.substr(0, full.rfind(':')) : full;
+  }
+
+  httplib::Request translate(const HttpRequest& request, Exchange& now) const {
+    httplib::Request out;
+    out.method = request.method;
+    out.path = request.target;
+    out.body = request.body;
+    for (const auto& [name, value] : request.headers) out.set_header(name, value);
+    if (!out.has_header("Host")) out.set_header("Host", host_header());
+    if (!out.has_header("Accept-Encoding")) out.set_header("Accept-Encoding", "gzip");
+    if (!out.has_header("User-Agent")) out.set_header("User-Agent", "davy/" DAVY_VERSION);
+    out.response_handler = [&now](const httplib::Response& head) {
+      now.in_body = true;
+      now.head_size = now.received;
+      now.status = head.status;
+      return true;
+    };
+    out.content_receiver = [&now](const char* bytes, std::size_t size, auto, auto) {
+      if (now.body.size() + size > now.max_body) {
+        now.too_large =
+            "the body is larger than " + units::show_bytes(static_cast<double>(now.max_body));
+        return false;
+      }
+      now.body.append(bytes, size);
+      return !now.deadline.expired();
+    };
+    return out;
+  }
+
+  HttpError explain(const HttpRequest& request, const Exchange& now, bool is_late) const {
+    if (now.connect_error) {
+      ConnectFailure kind = now.connect_error->kind;
+      return HttpError{.kind = kind == ConnectFailure::Resolve   ? HttpFailure::Resolve
+                               : kind == ConnectFailure::Timeout ? HttpFailure::Timeout
+                                                                 : HttpFailure::Connect,
+                       .what = now.connect_error->what,
+                       .ours = kind == ConnectFailure::Resources};
+    }
+    // Without the query, which may hold a token.
+    std::string target = request.target.substr(0, request.target.find('?'));
+    std::string what = fmt::format("{} {}{}: ", request.method, origin.origin(), target);
+    if (is_late) {
+      std::string seen = now.received == 0 ? "no answer"
+                         : now.in_body
+                             ? fmt::format("only status {} and {} of body", now.status,
+                                           units::show_bytes(static_cast<double>(now.body.size())))
+                             : fmt::format("only {} of the head",
+                                           units::show_bytes(static_cast<double>(now.received)));
+      return HttpError{HttpFailure::Timeout, what + "timed out, with " + seen};
+    }
+    if (!now.too_large.empty()) return HttpError{HttpFailure::TooLarge, what + now.too_large};
+    if (!now.tls_error.empty()) return HttpError{HttpFailure::Tls, what + now.tls_error};
+    if (now.received == 0) {
+      return HttpError{HttpFailure::Protocol, what + "the connection was closed without an answer"};
+    }
+    if (now.in_body) {
+      return HttpError{
+          HttpFailure::Protocol,
+          what + fmt::format("status {}, but the body is damaged or ends early, after {}",
+                             now.status, units::show_bytes(static_cast<double>(now.body.size())))};
+    }
+    return HttpError{HttpFailure::Protocol,
+                     what + "expected an HTTP/1 answer, got " + text::quoted(now.first, kShown)};
+  }
+
+  void start() {
+    client = std::make_unique<Connection>(origin, wire);
+    client->set_keep_alive(true);
+    client->set_follow_location(false);
+    client->set_url_encode(false);  // the target is sent as it is written
+  }
+
+  const Url origin;
+  const HttpOptions options;
+  Wire wire;
+  std::unique_ptr<httplib::ClientImpl> client;  // holds a reference to `wire`
+};
+
+HttpClient::HttpClient(Url origin, HttpOptions options)
+    : impl_(std::make_unique<Impl>(std::move(origin), std::move(options))) {}
+HttpClient::~HttpClient() = default;
+HttpClient::HttpClient(HttpClient&&) noexcept = default;
+HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
+
+std::variant<HttpResponse, HttpError> HttpClient::call(const HttpRequest& request,
+                                                       Deadline deadline, Watchdog& dog) {
+  try {
+    return impl_->call(request, deadline, dog);
+  } catch (const std::exception& e) {
+    // httplib does not promise to be free of exceptions; the connection is in an unknown state.
+    impl_ = std::make_unique<Impl>(impl_->origin, impl_->options);
+    return HttpError{HttpFailure::Protocol, impl_->origin.origin() + ": " + e.what()};
+  }
+}
+
+}  // namespace davy::net

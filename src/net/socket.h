@@ -1,0 +1,74 @@
+// Sockets: a TCP connection that is made within a deadline, and the owner of its descriptor.
+//
+// Why: every client of ours (HTTP, Redis, plain TCP) connects in the same way: resolve once, try
+// each address with a fair share of the time, say exactly what went wrong.
+// Threading: a Socket belongs to one thread at a time; the functions are pure but block.
+// Failure: a ConnectError whose text names the address. Only name resolution may overrun the
+// deadline.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "davy/result.h"
+#include "davy/time.h"
+
+namespace davy::net {
+
+/// Owns a descriptor; -1 is none.
+class Socket {
+ public:
+  Socket() = default;
+  explicit Socket(int fd) : fd_(fd) {}
+  ~Socket() { close(); }
+  Socket(Socket&& other) noexcept : fd_(other.release()) {}
+  Socket& operator=(Socket&& other) noexcept {
+    if (this != &other) {
+      close();
+      fd_ = other.release();
+    }
+    return *this;
+  }
+
+  int fd() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+  void close();
+  /// A second descriptor of the same connection, for a guard that must outlive a library's own.
+  Socket duplicate() const;
+
+ private:
+  int fd_ = -1;
+};
+
+struct Endpoint {
+  std::string host;  // a name or a number, without brackets
+  int port = 0;
+
+  std::string text() const;  // "127.0.0.1:80", "[::1]:80"
+};
+
+/// "host:port", "[::1]:port".
+Result<Endpoint> parse_endpoint(std::string_view text);
+
+enum class ConnectFailure {
+  Resolve,
+  Refused,
+  Timeout,
+  Unreachable,
+  Resources,  // our own limits (no descriptors left): says nothing about the peer
+};
+/// The stable word of an Outcome's reason.
+std::string_view word(ConnectFailure failure);
+
+struct ConnectError {
+  ConnectFailure kind = ConnectFailure::Unreachable;
+  std::string what;
+};
+
+/// A blocking socket with TCP_NODELAY. Tries the host's addresses in turn until one accepts.
+std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, Deadline deadline);
+
+}  // namespace davy::net

@@ -1,0 +1,95 @@
+#include "lab/probe.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "base/units.h"
+#include "net/watchdog.h"
+
+namespace davy::lab {
+namespace {
+
+template <typename T>
+T value_of(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().what);
+  return *result;
+}
+
+Options::Value typed(OptionType type, const std::string& text) {
+  switch (type) {
+    case OptionType::Duration: return value_of(units::parse_duration(text));
+    case OptionType::Bytes: return value_of(units::parse_bytes(text));
+    case OptionType::Amount: return value_of(units::parse_amount(text));
+    case OptionType::Ratio: return value_of(units::parse_ratio(text));
+    case OptionType::Number: return value_of(units::parse_number(text));
+    case OptionType::Flag: return text == "true";
+    case OptionType::TextList: return std::vector<std::string>{text};
+    default: return text;
+  }
+}
+
+}  // namespace
+
+Options options_for(const std::vector<OptionSpec>& specs, const Settings& settings) {
+  Options options;
+  for (const OptionSpec& spec : specs) {
+    auto given = std::find_if(settings.begin(), settings.end(),
+                              [&](const auto& setting) { return setting.first == spec.name; });
+    if (given != settings.end()) {
+      options.set(std::string(spec.name), typed(spec.type, given->second));
+    } else if (!spec.fallback.empty()) {
+      options.set(std::string(spec.name), typed(spec.type, std::string(spec.fallback)));
+    } else if (spec.required) {
+      throw std::runtime_error("missing setting " + std::string(spec.name));
+    }
+  }
+  for (const auto& [name, _] : settings) {
+    bool known = std::any_of(specs.begin(), specs.end(),
+                             [&, n = name](const auto& s) { return s.name == n; });
+    if (!known) throw std::runtime_error("unknown setting " + name);
+  }
+  return options;
+}
+
+const ProbeKind& kind(const std::string& name) {
+  for (const ProbeKind* candidate : probe_kinds()) {
+    if (candidate->name == name) return *candidate;
+  }
+  throw std::runtime_error("no probe kind " + name);
+}
+
+ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)
+    : dog_(std::make_unique<net::Watchdog>()) {
+  const ProbeKind& its_kind = kind(kind_name);
+  Result<std::unique_ptr<Probe>> made = its_kind.make(options_for(its_kind.options, settings));
+  if (!made) throw std::runtime_error(made.error().what);
+  probe_ = std::move(*made);
+}
+
+ProbeRunner::~ProbeRunner() = default;
+
+Outcome ProbeRunner::run(std::chrono::milliseconds timeout) {
+  return probe_->run(ProbeContext{Deadline::in(timeout), *dog_});
+}
+
+Outcome run_probe(const std::string& kind_name, const Settings& settings,
+                  std::chrono::milliseconds timeout) {
+  return ProbeRunner(kind_name, settings).run(timeout);
+}
+
+std::string refusal(const std::string& kind_name, const Settings& settings) {
+  const ProbeKind& its_kind = kind(kind_name);
+  Result<std::unique_ptr<Probe>> made = its_kind.make(options_for(its_kind.options, settings));
+  return made ? "" : made.error().what;
+}
+
+std::string show(const Outcome& outcome) {
+  constexpr const char* kKinds[] = {"pass", "warn", "fail", "error"};
+  std::string out = kKinds[static_cast<int>(outcome.kind)];
+  if (outcome.hard) out += " hard";
+  if (!outcome.reason.empty()) out += " " + outcome.reason;
+  if (!outcome.message.empty()) out += ": " + outcome.message;
+  return out;
+}
+
+}  // namespace davy::lab

@@ -1,0 +1,45 @@
+// Runs probes as the agent would: settings written as in the config, one deadline, one watchdog.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "davy/probe.h"
+
+namespace davy::lab {
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+/// The settings with the kind's fallbacks, typed. Throws when one is unknown, missing or wrong.
+Options options_for(const std::vector<OptionSpec>& specs, const Settings& settings);
+
+/// The kind of this name. Throws when there is none.
+const ProbeKind& kind(const std::string& name);
+
+/// A probe of this kind, kept between its runs.
+class ProbeRunner {
+ public:
+  /// Throws when the kind refuses the settings.
+  ProbeRunner(const std::string& kind_name, const Settings& settings);
+  ~ProbeRunner();
+  Outcome run(std::chrono::milliseconds timeout = std::chrono::seconds(10));
+
+ private:
+  std::unique_ptr<net::Watchdog> dog_;
+  std::unique_ptr<Probe> probe_;
+};
+
+/// One run of a new probe.
+Outcome run_probe(const std::string& kind_name, const Settings& settings,
+                  std::chrono::milliseconds timeout = std::chrono::seconds(10));
+
+/// Why the kind refuses the settings, "" when it does not.
+std::string refusal(const std::string& kind_name, const Settings& settings);
+
+/// "fail hard auth: message", for checks that show what was seen.
+std::string show(const Outcome& outcome);
+
+}  // namespace davy::lab
