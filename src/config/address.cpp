@@ -48,9 +48,8 @@ Result<Address> parse_address(std::string_view text) {
     host = text.substr(0, colon);
     port = text.substr(colon + 1);
   }
-  bool is_port_only = text.find_first_not_of(":0123456789") == std::string_view::npos;
-  if (is_port_only && host.empty() && !text.empty()) {
-    std::string_view digits = text.substr(text.rfind(':') + 1);
+  std::string_view digits = text.substr(text.starts_with(':') ? 1 : 0);
+  if (!digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos) {
     return Error{fmt::format("{} has no host (try 0.0.0.0:{} or 127.0.0.1:{})", text::quoted(text),
                              digits, digits)};
   }

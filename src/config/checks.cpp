@@ -175,12 +175,12 @@ class CheckReader {
     check_.settings = node.key + ": " + fingerprint(node);
     Node map = node;
     if (map.kind == Node::Kind::Null) map.kind = Node::Kind::Map;  // `disk:` without any option
-    std::size_t before = settings_.problems().count();
-    Settings options(map, settings_.inside(node.key), settings_.problems());
-    check_.options = read_options(options, check_.kind->options);
-    is_complete_ = settings_.problems().count() == before;
-    if (!is_complete_) return;
-    if (auto probe = check_.kind->make(check_.options); !probe) blame(options, probe.error());
+    Settings settings(map, settings_.inside(node.key), settings_.problems());
+    std::optional<Options> options = read_options(settings, check_.kind->options);
+    if (!options) return;
+    is_complete_ = true;
+    check_.options = std::move(*options);
+    if (auto probe = check_.kind->make(check_.options); !probe) blame(settings, probe.error());
   }
 
   void refuse_remote_liveness() {

@@ -32,7 +32,8 @@ class DeploymentReader {
       deployment_.requests =
           read_requests(*requests, settings_.inside("requests"), settings_.problems());
     }
-    bool requests_are_good = settings_.problems().count() == before;
+    bool requests_are_good =
+        settings_.problems().count() == before && requests != nullptr && !is_broken(*requests);
     if (const Node* source = settings_.require("source", "scrape: {baseline: ..., canary: ...}")) {
       read_source(*source, requests_are_good ? requests : nullptr);
     }
@@ -102,18 +103,17 @@ class DeploymentReader {
   }
 
   void make_source(const Node& node, const std::string& where, const Node* requests) {
-    Problems& problems = settings_.problems();
-    std::size_t before = problems.count();
-    Settings options(node, where, problems);
-    deployment_.source_options = read_options(options, deployment_.source->options);
-    if (problems.count() > before || requests == nullptr) return;
+    Settings settings(node, where, settings_.problems());
+    std::optional<Options> options = read_options(settings, deployment_.source->options);
+    if (!options || requests == nullptr) return;
+    deployment_.source_options = std::move(*options);
     auto made = deployment_.source->make(deployment_.source_options, deployment_.requests);
     if (made) return;
     if (is_of_requests(made.error().setting)) {
-      Settings series(*requests, settings_.inside("requests"), problems);
+      Settings series(*requests, settings_.inside("requests"), settings_.problems());
       blame(series, made.error());
     } else {
-      blame(options, made.error());
+      blame(settings, made.error());
     }
   }
 

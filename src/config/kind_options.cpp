@@ -88,10 +88,12 @@ void read_one(Settings& settings, const OptionSpec& spec, Options& options) {
 
 }  // namespace
 
-Options read_options(Settings& settings, const std::vector<OptionSpec>& specs) {
+std::optional<Options> read_options(Settings& settings, const std::vector<OptionSpec>& specs) {
+  std::size_t before = settings.problems().count();
   Options options;
   for (const OptionSpec& spec : specs) read_one(settings, spec, options);
   settings.finish();
+  if (settings.problems().count() > before || is_broken(settings.node())) return std::nullopt;
   return options;
 }
 

@@ -3,6 +3,8 @@
 // Threading: pure.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "config/settings.h"
@@ -11,8 +13,8 @@
 namespace davy::config {
 
 /// Reads every option that `specs` describes out of `settings`, fallbacks as if they were written.
-/// What is wrong becomes a problem; then the Options are incomplete and must not be used.
-Options read_options(Settings& settings, const std::vector<OptionSpec>& specs);
+/// Nothing when anything is wrong with them, which is then a problem already.
+std::optional<Options> read_options(Settings& settings, const std::vector<OptionSpec>& specs);
 
 /// An option for people: "5s", "***" for secrets, user info in URLs hidden.
 std::string show_option(const Options& options, const OptionSpec& spec);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -160,6 +161,9 @@ class Builder final : public YAML::EventHandler {
       around.has_key = false;
       if (around.skip_value) return;
       node.key = std::move(around.key);
+      if (node.kind == Node::Kind::List) {
+        for (Node& item : node.items) item.key = node.key;
+      }
       if (node.kind != Node::Kind::Scalar) node.line = around.key_line;
       around.node.items.push_back(std::move(node));
     }
@@ -250,6 +254,11 @@ std::optional<Node> read_yaml(std::string_view yaml, Problems& problems) {
                              e.mark.column + 1, e.msg));
   }
   return std::nullopt;
+}
+
+bool is_broken(const Node& node) {
+  return node.is_broken || std::any_of(node.items.begin(), node.items.end(),
+                                       [](const Node& item) { return is_broken(item); });
 }
 
 std::string written(const Node& node) {

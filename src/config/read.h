@@ -27,7 +27,7 @@ struct Node {
   bool quoted = false;     // "..." or '...'
   bool is_secret = false;  // came out of a ${file:...}: not to be printed
   bool is_broken = false;  // its ${...} had a problem, told already: say no more about it
-  std::string key;         // the node's name in the mapping around it
+  std::string key;         // the node's name in the mapping around it; an item has its list's
   std::vector<Node> items;
 
   /// The member of a mapping, or null.
@@ -38,6 +38,9 @@ struct Node {
     return nullptr;
   }
 };
+
+/// Whether a ${...} in the node or below it had a problem: what it says is then not what was meant.
+bool is_broken(const Node& node);
 
 inline constexpr std::size_t kMaxFile = 1 << 20;
 

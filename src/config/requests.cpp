@@ -68,7 +68,7 @@ RequestSeries read_requests(const Node& map, const std::string& where, Problems&
   if (const Node* preset = settings.find("preset")) use_preset(settings, *preset, series);
   read_series(settings, series);
   settings.finish();
-  if (problems.count() > before) return series;
+  if (problems.count() > before || is_broken(map)) return series;
   if (series.counter.empty()) {
     settings.problem_at(map,
                         "names no counter of requests (write preset: prometheus-http, or "

@@ -88,7 +88,7 @@ void Settings::read(std::string_view key, int& out, int least) {
 
 void Settings::read(std::string_view key, std::vector<std::string>& out) {
   const Node* node = find(key);
-  if (node == nullptr) return;
+  if (node == nullptr || is_broken(*node)) return;
   std::vector<std::string> texts;
   std::span<const Node> nodes(node, 1);
   if (node->kind == Node::Kind::List) nodes = node->items;
@@ -96,7 +96,7 @@ void Settings::read(std::string_view key, std::vector<std::string>& out) {
   for (const Node& item : nodes) {
     if (item.kind != Node::Kind::Scalar) {
       problems_.add(item.line, inside(key) + ": is not a list of strings, nor one string");
-    } else if (item.text.empty() && !item.is_broken) {
+    } else if (item.text.empty()) {
       problems_.add(item.line, inside(key) + ": holds an empty string (give it a value)");
     } else {
       texts.push_back(item.text);

@@ -1,0 +1,187 @@
+// What `davy config check` prints: the effective config with its arithmetic, in words.
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "config/config.h"
+#include "config/kind_options.h"
+
+namespace davy::config {
+namespace {
+
+std::string percent(double ratio) {
+  return fmt::format("{:g}%", ratio * 100);
+}
+
+std::string one_in(double chance) {
+  return fmt::format("1 in {:.0f}", 1 / chance);
+}
+
+/// "3 x 10s + 1s jitter + 2s timeout", and what it comes to.
+struct WorstCase {
+  Duration total;
+  std::string sum;
+};
+WorstCase worst_case(const Schedule& schedule, int runs) {
+  Duration late = std::chrono::duration_cast<Duration>(schedule.period * schedule.jitter);
+  std::string jitter =
+      late == Duration::zero() ? "" : fmt::format("{} jitter + ", units::show(late));
+  return {runs * schedule.period + late + schedule.timeout,
+          fmt::format("{} x {} + {}{} timeout", runs, units::show(schedule.period), jitter,
+                      units::show(schedule.timeout))};
+}
+
+std::string roles_of(const Check& check) {
+  std::vector<std::string> words;
+  for (Role role : check.roles) words.emplace_back(word(role));
+  return words.empty() ? "no role" : text::join(words, ", ");
+}
+
+std::string explain(const Options& options, const std::vector<OptionSpec>& specs) {
+  std::string out;
+  for (const OptionSpec& spec : specs) {
+    if (options.has(spec.name))
+      out += fmt::format("    {}: {}\n", spec.name, show_option(options, spec));
+  }
+  return out;
+}
+
+std::string explain(const Check& check) {
+  const Schedule& schedule = check.schedule;
+  constexpr std::string_view kStale[] = {"fails", "warns", "keeps its last state"};
+  std::string out = fmt::format("  {}: {} for {}; {}, {}\n", check.name, check.kind->name,
+                                roles_of(check), word(check.severity), word(check.scope));
+  out += explain(check.options, check.kind->options);
+  WorstCase dies = worst_case(schedule, schedule.failure_threshold);
+  WorstCase returns = worst_case(schedule, schedule.success_threshold);
+  out += fmt::format("    runs every {} with {} to answer", units::show(schedule.period),
+                     units::show(schedule.timeout));
+  if (schedule.initial_delay > Duration::zero()) {
+    out += fmt::format(", first after {}", units::show(schedule.initial_delay));
+  }
+  out += fmt::format("\n    fails {} after it dies at the latest ({})\n", units::show(dies.total),
+                     dies.sum);
+  out += fmt::format("    recovers {} after it is back at the latest ({})\n",
+                     units::show(returns.total), returns.sum);
+  out +=
+      fmt::format("    {} after {} without a result\n",
+                  kStale[static_cast<int>(schedule.when_stale)], units::show(schedule.stale_after));
+  return out;
+}
+
+/// Each role with the checks that decide it. Info checks decide nothing.
+std::string explain_roles(const std::vector<Check>& checks) {
+  std::string out = "roles\n";
+  for (Role role : kRoles) {
+    std::vector<std::string> deciding;
+    std::vector<std::string> warning;
+    for (const Check& check : checks) {
+      if (!check.has(role) || check.severity == Severity::Info) continue;
+      (check.severity == Severity::Critical ? deciding : warning).push_back(check.name);
+    }
+    out += fmt::format("  {:<10} ", word(role));
+    if (deciding.empty() && warning.empty()) {
+      out += "always passes (no check has it)\n";
+      continue;
+    }
+    out += deciding.empty() ? "never fails" : "fails with any of " + text::join(deciding, ", ");
+    if (!warning.empty()) out += "; warns with any of " + text::join(warning, ", ");
+    out += "\n";
+  }
+  return out;
+}
+
+std::string in_words(const Margin& margin) {
+  std::string out = margin.ratio == 1 ? "the baseline's rate"
+                                      : fmt::format("{:g} x the baseline's rate", margin.ratio);
+  return margin.absolute == 0
+             ? out
+             : out + fmt::format(" + {:g} points of percent", margin.absolute * 100);
+}
+
+std::string in_words(const std::vector<double>& quantiles) {
+  std::vector<std::string> words;
+  for (double q : quantiles) words.push_back(fmt::format("p{:g}", q * 100));
+  return text::join(words, ", ");
+}
+
+std::string explain(const Policy& policy) {
+  constexpr std::string_view kUndecided[] = {"holds", "advances", "rolls back"};
+  const ErrorRatePolicy& errors = policy.error_rate;
+  std::string out;
+  out += fmt::format("    rolls back when the canary's error rate is proven above {}\n",
+                     in_words(errors.fail));
+  if (policy.latency) {
+    const LatencyPolicy& latency = *policy.latency;
+    out += fmt::format("      or {} proven more than {} slower\n", in_words(latency.quantiles),
+                       percent(latency.fail_increase));
+    out += fmt::format("    holds when {} is proven more than {} slower\n",
+                       in_words(latency.quantiles), percent(latency.warn_increase));
+  } else {
+    out += "    latency is not judged\n";
+  }
+  out +=
+      fmt::format("    advances when the error rate is proven below {}\n", in_words(errors.pass));
+  if (policy.latency) {
+    out += fmt::format("      and every quantile proven less than {} slower\n",
+                       percent(policy.latency->pass_increase));
+  }
+  out += fmt::format(
+      "    rolls a tolerable canary back in {}, holds one in {}, advances an intolerable one in {} "
+      "runs at the most\n",
+      one_in(policy.false_rollback), one_in(policy.false_hold), one_in(policy.false_promote));
+  out += fmt::format("    a stage takes {} at least; undecided after {} it {}\n",
+                     units::show(policy.min_stage), units::show(policy.max_stage),
+                     kUndecided[static_cast<int>(policy.when_undecided)]);
+  if (policy.latency && policy.warm_up > Duration::zero()) {
+    out += fmt::format("    the canary's latency is not judged in its first {}\n",
+                       units::show(policy.warm_up));
+  }
+  return out;
+}
+
+std::string explain(const RequestSeries& series) {
+  std::string out = "    requests: " + text::join(series.counter, " or ") + "\n";
+  if (!series.error_when.empty())
+    out += "    errors: those with " + text::join(series.error_when, " or ") + "\n";
+  if (!series.errors.empty()) out += "    errors: " + text::join(series.errors, " or ") + "\n";
+  if (!series.histogram.empty()) {
+    out += fmt::format("    latency: {} in {}\n", text::join(series.histogram, " or "),
+                       series.latency_unit == 1.0 ? "seconds" : "milliseconds");
+  }
+  return out;
+}
+
+std::string explain(const Deployment& deployment) {
+  std::string out = "deployment " + deployment.name;
+  if (!deployment.revision.empty()) out += ", revision " + deployment.revision;
+  out += fmt::format("\n  source: {}\n", deployment.source->name);
+  out += explain(deployment.source_options, deployment.source->options);
+  out += explain(deployment.requests);
+  out += "  policy\n" + explain(deployment.policy);
+  if (!deployment.stages.empty()) {
+    std::vector<std::string> stages;
+    for (double stage : deployment.stages) stages.push_back(percent(stage));
+    out += "  stages: " + text::join(stages, ", ") + "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string explain(const Config& config) {
+  std::string out = fmt::format("service {}\n  health on {}, API on {}\n", config.service,
+                                config.health.text(), config.api.text());
+  out += fmt::format("  answers \"not ready\" for {} after SIGTERM, then leaves\n",
+                     units::show(config.drain_delay));
+  if (!config.checks.empty()) {
+    out += "\nchecks\n";
+    for (const Check& check : config.checks) out += explain(check);
+    out += "\n" + explain_roles(config.checks);
+  }
+  for (const Deployment& deployment : config.deployments) out += "\n" + explain(deployment);
+  return out;
+}
+
+}  // namespace davy::config
