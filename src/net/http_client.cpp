@@ -263,9 +263,11 @@ struct HttpClient::Impl {
     bool is_repeatable = request.method == "GET" || request.method == "HEAD";
     while (true) {
       Exchange now{.deadline = deadline, .dog = dog, .max_body = options.max_body};
+      bool was_kept = static_cast<bool>(wire.second);
       std::variant<HttpResponse, HttpError> answer = exchange(request, now);
       // A kept connection that the peer closed in the meantime says nothing about the peer.
-      bool was_stale = !now.fresh && now.received == 0 && is_repeatable && !deadline.expired();
+      bool was_stale =
+          was_kept && !now.fresh && now.received == 0 && is_repeatable && !deadline.expired();
       if (std::holds_alternative<HttpResponse>(answer) || !was_stale) return answer;
     }
   }

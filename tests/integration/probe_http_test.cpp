@@ -99,8 +99,9 @@ TEST_CASE("the request has the given method and Host") {
     request = peer.receive_until("\r\n\r\n");
     peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   });
-  CHECK(lab::run_probe("http", {{"url", server.url()}, {"host", "shop.example"}, {"method", "HEAD"}}).kind ==
-        Outcome::Kind::Pass);
+  CHECK(
+      lab::run_probe("http", {{"url", server.url()}, {"host", "shop.example"}, {"method", "HEAD"}})
+          .kind == Outcome::Kind::Pass);
   CHECK(request.rfind("HEAD / HTTP/1.1\r\n", 0) == 0);
   CHECK(request.find("Host: shop.example\r\n") != std::string::npos);
 }
