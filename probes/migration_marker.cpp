@@ -60,9 +60,11 @@ struct MigrationMarker final : Probe {
                       path_, units::show(age), units::show(max_age_)),
           Outcome::kHard);
     }
-    return Outcome::warned(
+    Outcome migrating = Outcome::warned(
         "migrating",
         fmt::format("a migration has been running for {} (marker {})", units::show(age), path_));
+    migrating.blocks_deploy = true;
+    return migrating;
   }
 
   /// Without its directory, a marker could not be made: absence means nothing.

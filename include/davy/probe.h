@@ -44,16 +44,16 @@ struct Outcome {
 
   static constexpr bool kHard = true;
   static Outcome passed(std::string message = "") {
-    return {Kind::Pass, false, "", std::move(message), 0, ""};
+    return {.kind = Kind::Pass, .message = std::move(message)};
   }
   static Outcome warned(std::string reason, std::string message) {
-    return {Kind::Warn, false, std::move(reason), std::move(message), 0, ""};
+    return {.kind = Kind::Warn, .reason = std::move(reason), .message = std::move(message)};
   }
   static Outcome failed(std::string reason, std::string message, bool hard = false) {
-    return {Kind::Fail, hard, std::move(reason), std::move(message), 0, ""};
+    return {.kind = Kind::Fail, .hard = hard, .reason = std::move(reason), .message = std::move(message)};
   }
   static Outcome unable(std::string reason, std::string message) {
-    return {Kind::Error, false, std::move(reason), std::move(message), 0, ""};
+    return {.kind = Kind::Error, .reason = std::move(reason), .message = std::move(message)};
   }
   /// The same outcome with what was measured.
   Outcome measured(double number, std::string its_unit) && {

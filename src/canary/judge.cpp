@@ -160,6 +160,9 @@ void Judge::decide(double t) {
     verdict_.next = "Mend the telemetry; nothing is held against V2 for it, and nothing passes meanwhile.";
     return;
   }
+  if (latency_ && !latency_->offered() && any_) {
+    verdict_.notices.emplace_back("Latency is not judged: neither version has a latency histogram.");
+  }
   if (worse >= hold_limit) {
     verdict_.notices.push_back(say_worse(
         most_against(verdict_.metrics, [](const MetricVerdict& m) { return m.warn.log_e; })));

@@ -163,42 +163,57 @@ void Latency::begin_stage() {
 }
 
 void Latency::see(const Block& block, bool warm) {
-  if (!block.baseline.latency) return;
-  Histogram baseline = *block.baseline.latency;
-  if (block.canary.latency) {
-    Histogram canary = *block.canary.latency;
-    std::vector<double> bounds = stats::common_bounds(baseline.bounds, canary.bounds);
-    if (history_) bounds = stats::common_bounds(bounds, history_->bounds);
-    if (!bounds.empty() && stats::total(canary) > 0) {
-      seen_any_ = true;
-      baseline = stats::project(baseline, bounds);
-      canary = stats::project(canary, bounds);
-      if (history_) {
-        *history_ = stats::project(*history_, bounds);
-        for (LatencyQuantile& q : quantiles_) {
-          if (warm) q.see(*history_, baseline, canary, block.dt);
-        }
-      }
-    }
-  }
-  if (!history_ || stats::common_bounds(history_->bounds, baseline.bounds).empty()) {
-    history_ = baseline;  // a new layout: what was learned does not fit any more
+  const std::optional<Histogram>& baseline = block.baseline.latency;
+  const std::optional<Histogram>& canary = block.canary.latency;
+  offered_ = offered_ || baseline || canary;
+  blind_ = baseline && canary ? "" : baseline ? "V2 has no latency histogram" : "V1 has no latency histogram";
+  if (!baseline) return;
+  if (canary && history_ && stats::total(*canary) > 0) compare(*baseline, *canary, block.dt, warm);
+  learn(*baseline, block.dt);
+}
+
+void Latency::compare(const Histogram& baseline, const Histogram& canary, double dt, bool warm) {
+  std::vector<double> bounds = stats::common_bounds(baseline.bounds, canary.bounds);
+  bounds = stats::common_bounds(bounds, history_->bounds);
+  if (bounds.empty()) {
+    blind_ = "the histograms of V1 and V2 have no bucket bound in common";
     return;
   }
-  stats::scale(*history_, std::exp2(-block.dt / kHistoryHalfLife));
+  if (!warm) return;
+  Histogram history = stats::project(*history_, bounds);
+  for (LatencyQuantile& q : quantiles_) {
+    q.see(history, stats::project(baseline, bounds), stats::project(canary, bounds), dt);
+  }
+}
+
+void Latency::learn(const Histogram& baseline, double dt) {
+  if (!history_ || history_->bounds != baseline.bounds) {
+    history_ = baseline;  // a new layout: what was learned does not fit it
+    return;
+  }
+  stats::scale(*history_, std::exp2(-dt / kHistoryHalfLife));
   stats::add(*history_, baseline);
 }
 
 std::vector<MetricVerdict> Latency::report() const {
   std::vector<MetricVerdict> all;
-  for (const LatencyQuantile& q : quantiles_) all.push_back(q.report());
+  for (const LatencyQuantile& q : quantiles_) {
+    all.push_back(q.report());
+    MetricVerdict& m = all.back();
+    if (!offered_) {
+      m.gates = false;
+      m.sentence = "not judged: no latency histogram in either version";
+    } else if (!blind_.empty()) {
+      m.sentence = blind_;
+    }
+  }
   return all;
 }
 
 std::vector<Growth> Latency::growth(double n1, double n2) const {
   std::vector<Growth> all;
   for (const LatencyQuantile& q : quantiles_) {
-    all.push_back(history_ ? q.growth(*history_, n1, n2) : Growth{});
+    all.push_back(history_ && !history_->bounds.empty() ? q.growth(*history_, n1, n2) : Growth{});
   }
   return all;
 }

@@ -73,13 +73,17 @@ class Latency {
 
   std::vector<MetricVerdict> report() const;
   std::vector<Growth> growth(double n1, double n2) const;
-  /// No block has had latencies of both versions yet.
-  bool blind() const { return !seen_any_; }
+  /// Some block had latencies, of either version. Until then there is nothing to gate on.
+  bool offered() const { return offered_; }
 
  private:
+  void compare(const Histogram& baseline, const Histogram& canary, double dt, bool warm);
+  void learn(const Histogram& baseline, double dt);
+
   std::vector<LatencyQuantile> quantiles_;
   std::optional<Histogram> history_;  // V1's, exponentially forgotten
-  bool seen_any_ = false;
+  bool offered_ = false;
+  std::string blind_;  // why V2 cannot be compared, or ""
 };
 
 }  // namespace davy::canary

@@ -80,7 +80,7 @@ std::string clumps(const MetricVerdict& m) {
 
 std::string say_metric(const MetricVerdict& m, const config::Policy& policy) {
   if (m.baseline_requests == 0 && m.canary_requests == 0) {
-    return m.sentence.empty() ? "nothing judged yet" : m.sentence;
+    return m.sentence.empty() ? "not enough seen yet" : m.sentence;
   }
   std::string said = both_rates(m);
   if (m.pass.log_e >= m.pass.limit) {

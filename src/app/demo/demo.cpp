@@ -10,7 +10,9 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <netinet/in.h>
 #include <optional>
+#include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
@@ -33,8 +35,17 @@ constexpr Duration kAwayUntil = std::chrono::seconds(20);
 constexpr Duration kStart = std::chrono::seconds(10);       // everything must be up by then
 constexpr Duration kTick = std::chrono::seconds(1);
 
-/// `free_port` closes the socket again; nobody else takes the port within these milliseconds.
-int free_port();
+/// A port that was free a moment ago.
+int free_port() {
+  net::Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  if (bind(socket.fd(), reinterpret_cast<sockaddr*>(&at), size) != 0) return 0;
+  getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&at), &size);
+  return ntohs(at.sin_port);
+}
 
 struct Ports {
   int v1, v2, inventory, health, api;
@@ -248,11 +259,6 @@ int Demo::finish(const std::optional<Picture>& last) {
   }
   if (!options_.until_verdict) return kExitPass;
   return verdict == "pass" ? kExitPass : verdict == "fail" ? kExitFail : verdict == "error" ? kExitError : kExitInconclusive;
-}
-
-int free_port() {
-  Result<int> port = net::free_loopback_port();
-  return port ? *port : 0;
 }
 
 }  // namespace
