@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "stats/log_sum.h"
 
@@ -13,7 +14,7 @@ GateResult gate(std::span<const GateMetric> metrics, double alpha, double beta) 
   GateResult out;
   std::vector<double> weighted;
   bool any_gates = false;
-  out.pass = true;
+  out.least_pass = std::numeric_limits<double>::infinity();
   out.score = 100;
   for (const GateMetric& m : metrics) {
     weighted.push_back(std::log(m.weight) + m.log_fail);
@@ -22,13 +23,14 @@ GateResult gate(std::span<const GateMetric> metrics, double alpha, double beta) 
     out.scores.push_back(50 + 50 * in_favour - 50 * against);
     if (!m.gates) continue;
     any_gates = true;
-    out.pass = out.pass && m.log_pass >= pass_limit;
+    out.least_pass = std::min(out.least_pass, m.log_pass);
     out.score = std::min(out.score, out.scores.back());
   }
   if (!any_gates) {
-    out.pass = false;
+    out.least_pass = 0;
     out.score = 50;
   }
+  out.pass = out.least_pass >= pass_limit;
   out.log_average = stats::log_sum(weighted);
   out.fail = out.log_average >= fail_limit;
   if (out.fail) out.score = 0;

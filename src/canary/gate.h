@@ -22,6 +22,7 @@ struct GateResult {
   double log_average = 0;  // of the e-processes, weighted
   bool fail = false;
   bool pass = false;
+  double least_pass = 0;  // log e of the gating metric that is farthest from its pass
   std::vector<double> scores;  // per metric, 0..100: a progress bar of proof, 50 = nothing known
   double score = 50;           // the least among gating metrics, 0 once it fails
 };

@@ -21,6 +21,10 @@ constexpr double kSilence = 60;  // seconds without requests until that is what 
 constexpr double kRateHalfLife = 60;
 constexpr double kNever = 86400;  // an estimate beyond a day is none
 
+/// A verdict that stands is given up only at half its evidence: it must not flicker at the limit.
+/// (Evidence that has once reached its limit keeps its promise whatever it does later.)
+double keep_limit(bool stands, double limit) { return stands ? limit / 2 : limit; }
+
 double error_weight(const config::Policy& p) {
   return p.latency ? kErrorWeight / (kErrorWeight + kLatencyWeight) : 1.0;
 }
@@ -120,6 +124,8 @@ void Judge::decide(double t) {
     inputs.push_back({m.weight, m.fail.log_e, m.pass.log_e, m.gates});
   }
   GateResult result = gate(inputs, policy_.false_rollback, policy_.false_promote);
+  double pass_limit = std::log(1 / policy_.false_promote);
+  bool still_passes = verdict_.kind == VerdictKind::Pass && result.least_pass >= keep_limit(true, pass_limit);
   double hold = log_average(metrics, [](const MetricVerdict& m) {
     return m.hold ? std::optional<double>(m.hold->log_e) : std::nullopt;
   });
@@ -167,7 +173,7 @@ void Judge::decide(double t) {
     verdict_.notices.push_back(say_worse(
         most_against(verdict_.metrics, [](const MetricVerdict& m) { return m.warn.log_e; })));
   }
-  if (hold >= hold_limit) {
+  if (hold >= keep_limit(verdict_.kind == VerdictKind::Marginal, hold_limit)) {
     become(VerdictKind::Marginal, t);
     verdict_.reason = say_hold(most_against(verdict_.metrics,
                                             [](const MetricVerdict& m) { return m.hold ? m.hold->log_e : -1e9; }),
@@ -182,7 +188,7 @@ void Judge::decide(double t) {
     verdict_.next = "Check routing and the source's selectors.";
     return;
   }
-  if (result.pass && in_stage >= seconds(policy_.min_stage)) {
+  if ((result.pass || still_passes) && in_stage >= seconds(policy_.min_stage)) {
     become(VerdictKind::Pass, t);
     verdict_.reason = say_pass(verdict_, next_stage(), policy_);
     verdict_.next = next_stage().empty() ? "Promote V2." : "Advance to " + next_stage() + ".";
