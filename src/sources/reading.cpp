@@ -1,0 +1,286 @@
+#include "sources/reading.h"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <unordered_map>
+
+#include "base/text.h"
+#include "sources/exposition.h"
+
+namespace davy::source {
+namespace {
+
+/// The same text for the same series, whatever the order of its labels. Reuses `out`.
+void write_key(std::string_view name, std::vector<Label>& labels, std::string& out) {
+  std::sort(labels.begin(), labels.end());
+  out.assign(name);
+  for (const Label& label : labels) {
+    out += '\x1f';
+    out += label.name;
+    out += '=';
+    out += label.value;
+  }
+}
+
+bool is_count(double value) {
+  return std::isfinite(value) && value >= 0;
+}
+
+bool parse_bound(std::string_view text, double& bound) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), bound);
+  return !text.empty() && code == std::errc() && end == text.data() + text.size() &&
+         !std::isnan(bound);
+}
+
+/// Takes the wanted series out of one body.
+class Picker final : public SampleSink {
+ public:
+  Picker(const Rules& rules, const std::vector<Share>& shares, std::size_t max_series)
+      : rules_(rules), shares_(shares), max_series_(max_series) {
+    for (const auto* selectors : {&rules.counter, &rules.errors, &rules.histogram}) {
+      for (const Selector& selector : *selectors) names_.insert(selector.name);
+    }
+  }
+
+  bool wants(std::string_view name) override {
+    if (name != last_name_) {
+      last_name_ = name;
+      last_wanted_ = names_.find(name) != names_.end();
+    }
+    return last_wanted_;
+  }
+
+  void take(std::string_view name, Labels labels, double value) override {
+    const Share* share = share_of(labels);
+    if (share == nullptr || series_ > max_series_) return;
+    auto matches = [&](const Selector& selector) { return selector.match(name, labels); };
+    bool is_request = std::any_of(rules_.counter.begin(), rules_.counter.end(), matches);
+    bool is_error = std::any_of(rules_.errors.begin(), rules_.errors.end(), matches);
+    if (is_request) {
+      is_error |= std::any_of(rules_.error_when.begin(), rules_.error_when.end(),
+                              [&](const Matchers& when) { return when.match(labels); });
+      see_request(*share, labels);
+    }
+    if (is_request || is_error) take_counter(*share, name, labels, value, is_request, is_error);
+    if (std::any_of(rules_.histogram.begin(), rules_.histogram.end(), matches)) {
+      take_bucket(*share, name, labels, value);
+    }
+  }
+
+  bool too_many() const { return series_ > max_series_; }
+
+  Reading finish(const Parsed& parsed) {
+    for (auto& [key, bucket_list] : buckets_) finish_histogram(key, bucket_list);
+    // Their order comes from a hash map; what follows must not depend on it.
+    std::sort(reading_.histograms.begin(), reading_.histograms.end(),
+              [](const auto& a, const auto& b) { return a.series < b.series; });
+    remark(parsed.malformed, "malformed lines left out", text::join(parsed.first_malformed, ", "));
+    remark(bad_values_, "counters left out that are no counts (NaN, infinite or negative)",
+           bad_value_);
+    remark(bad_histograms_, "histograms left out", bad_histogram_);
+    return std::move(reading_);
+  }
+
+ private:
+  struct Bucket {
+    double bound;
+    double cumulative;
+  };
+  struct BucketList {
+    Side side;
+    std::vector<Bucket> buckets;
+    std::string_view wrong;  // "" while it is well
+  };
+
+  const Share* share_of(Labels labels) const {
+    for (const Share& share : shares_) {
+      if (share.when.match(labels)) return &share;
+    }
+    return nullptr;
+  }
+
+  void see_request(const Share& share, Labels labels) {
+    Reading::Seen& seen = reading_.seen[index(share.side)];
+    seen.requests = true;
+    seen.errors |= !rules_.errors.empty() ||
+                   std::any_of(labels.begin(), labels.end(), [&](const Label& label) {
+                     return std::find(rules_.error_labels.begin(), rules_.error_labels.end(),
+                                      label.name) != rules_.error_labels.end();
+                   });
+  }
+
+  void take_counter(const Share& share, std::string_view name, Labels labels, double value,
+                    bool is_request, bool is_error) {
+    if (!is_count(value)) {
+      ++bad_values_;
+      bad_value_ = fmt::format("{} is {}", name, value);
+      return;
+    }
+    ++series_;
+    sorted_.assign(labels.begin(), labels.end());
+    write_key(name, sorted_, key_);
+    reading_.counters.push_back({key_, share.side, value, is_request, is_error});
+  }
+
+  void take_bucket(const Share& share, std::string_view name, Labels labels, double value) {
+    ++series_;
+    sorted_.clear();
+    double bound = std::numeric_limits<double>::quiet_NaN();
+    for (const Label& label : labels) {
+      if (label.name != "le") {
+        sorted_.push_back(label);
+      } else if (!parse_bound(label.value, bound)) {
+        break;
+      }
+    }
+    write_key(name, sorted_, key_);
+    BucketList& list = buckets_.try_emplace(key_, BucketList{share.side, {}, ""}).first->second;
+    if (std::isnan(bound)) list.wrong = "a bucket without a proper le";
+    if (!is_count(value)) list.wrong = "a bucket that is no count";
+    list.buckets.push_back({bound, value});
+  }
+
+  void finish_histogram(const std::string& key, BucketList& list) {
+    std::vector<Bucket>& buckets = list.buckets;
+    if (list.wrong.empty()) list.wrong = sort_and_check(buckets);
+    if (!list.wrong.empty()) {
+      ++bad_histograms_;
+      bad_histogram_ = fmt::format("{}: {}", key.substr(0, key.find('\x1f')), list.wrong);
+      return;
+    }
+    Reading::Buckets histogram{key, list.side, {}, {}};
+    for (const Bucket& bucket : buckets) {
+      if (std::isfinite(bucket.bound))
+        histogram.bounds.push_back(bucket.bound * rules_.latency_unit);
+      histogram.cumulative.push_back(bucket.cumulative);
+    }
+    reading_.histograms.push_back(std::move(histogram));
+  }
+
+  static std::string_view sort_and_check(std::vector<Bucket>& buckets) {
+    std::sort(buckets.begin(), buckets.end(),
+              [](const Bucket& a, const Bucket& b) { return a.bound < b.bound; });
+    if (buckets.back().bound != std::numeric_limits<double>::infinity())
+      return "no bucket for +Inf";
+    if (buckets.size() > 1 && buckets.front().bound <= 0) return "a bucket at or below 0";
+    for (std::size_t i = 1; i < buckets.size(); ++i) {
+      if (buckets[i].bound == buckets[i - 1].bound) return "the same bucket twice";
+      if (buckets[i].cumulative < buckets[i - 1].cumulative)
+        return "its buckets are not cumulative";
+    }
+    return "";
+  }
+
+  void remark(std::size_t count, std::string_view what, std::string_view example) {
+    if (count > 0) reading_.remarks.push_back(fmt::format("{} {} ({})", count, what, example));
+  }
+
+  const Rules& rules_;
+  const std::vector<Share>& shares_;
+  const std::size_t max_series_;
+  std::set<std::string, std::less<>> names_;
+  std::string last_name_;
+  bool last_wanted_ = false;
+  std::size_t series_ = 0;
+  Reading reading_;
+  std::unordered_map<std::string, BucketList> buckets_;
+  std::vector<Label> sorted_;
+  std::string key_;
+  std::size_t bad_values_ = 0;
+  std::size_t bad_histograms_ = 0;
+  std::string bad_value_;
+  std::string bad_histogram_;
+};
+
+/// Collects a few names that could be counters of requests, likely ones first.
+class NameCollector final : public SampleSink {
+ public:
+  bool wants(std::string_view name) override {
+    if (name == last_) return false;
+    last_ = name;
+    bool is_likely = name.find("request") != std::string_view::npos ||
+                     name.find("http") != std::string_view::npos;
+    bool is_counter = name.ends_with("_total") || name.ends_with("_count");
+    if (is_counter && (is_likely ? likely_ : other_).size() < kFew)
+      (is_likely ? likely_ : other_).emplace_back(name);
+    return false;
+  }
+  void take(std::string_view, Labels, double) override {}
+
+  std::string some() {
+    for (const std::string& name : other_) {
+      if (likely_.size() < kFew) likely_.push_back(name);
+    }
+    return text::join(likely_, ", ");
+  }
+
+ private:
+  static constexpr std::size_t kFew = 4;
+  std::string_view last_;
+  std::vector<std::string> likely_;
+  std::vector<std::string> other_;
+};
+
+Error blamed(const Error& error, std::string_view setting) {
+  return {error.what, std::string(setting)};
+}
+
+Result<Done> compile_selectors(const std::vector<std::string>& texts, std::string_view setting,
+                               std::vector<Selector>& out) {
+  for (const std::string& text : texts) {
+    Result<Selector> selector = Selector::parse(text);
+    if (!selector) return blamed(selector.error(), setting);
+    out.push_back(std::move(*selector));
+  }
+  return Done{};
+}
+
+}  // namespace
+
+Result<Rules> Rules::compile(const RequestSeries& series) {
+  Rules rules;
+  rules.latency_unit = series.latency_unit;
+  if (auto done = compile_selectors(series.counter, "counter", rules.counter); !done)
+    return done.error();
+  if (auto done = compile_selectors(series.errors, "errors", rules.errors); !done)
+    return done.error();
+  if (auto done = compile_selectors(series.histogram, "histogram", rules.histogram); !done)
+    return done.error();
+  for (Selector& selector : rules.histogram) selector.name += "_bucket";
+  for (const std::string& text : series.error_when) {
+    Result<Matchers> matchers = Matchers::parse(text);
+    if (!matchers) return blamed(matchers.error(), "error_when");
+    for (std::string& label : matchers->label_names())
+      rules.error_labels.push_back(std::move(label));
+    rules.error_when.push_back(std::move(*matchers));
+  }
+  return rules;
+}
+
+Result<Reading> read_metrics(std::string_view body, const Rules& rules,
+                             const std::vector<Share>& shares, std::size_t max_series) {
+  Picker picker(rules, shares, max_series);
+  Result<Parsed> parsed = parse_exposition(body, picker);
+  if (!parsed) return parsed.error();
+  if (picker.too_many()) {
+    return Error{fmt::format(
+        "has more than {} series that match (narrow the selectors, or raise max_series)",
+        text::grouped(static_cast<double>(max_series)))};
+  }
+  Reading reading = picker.finish(*parsed);
+  bool has_requests = std::any_of(shares.begin(), shares.end(), [&](const Share& share) {
+    return reading.seen[index(share.side)].requests;
+  });
+  if (!has_requests) {
+    NameCollector names;
+    if (parse_exposition(body, names)) reading.others = names.some();
+  }
+  return reading;
+}
+
+}  // namespace davy::source

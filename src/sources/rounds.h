@@ -1,0 +1,60 @@
+// Rounds: the answers of all targets, round by round -> blocks.
+//
+// Why: both versions of a block must cover the same span, or a slow minute of the one is compared
+// with a quick one of the other. So deltas are committed only in a round in which every live target
+// answered, for both versions together; otherwise the next block covers the longer span
+// (Lindon-Malek style tests need this alignment: statistics, section 2). A target that is new, or
+// back, begins to count at a commit, never within a span.
+// A target that failed 3 rounds in a row is no longer waited for. A side without any is blind.
+// Threading: not thread-safe; owned by the deployment's thread. No I/O: tests drive it with texts.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "davy/source.h"
+#include "sources/counters.h"
+#include "sources/reading.h"
+
+namespace davy::source {
+
+/// One target in one round.
+struct Answer {
+  std::string key;   // the same target, the same key
+  std::string name;  // for messages: "canary http://v2:9102/metrics"
+  std::string pod;   // for PodCounts; "" when the target is not one instance of one version
+  std::vector<Side> sides;
+  Result<Reading> reading;
+};
+
+class Rounds {
+ public:
+  explicit Rounds(const Rules& rules);
+
+  /// REQUIRES: `answers` holds every target once; those of earlier rounds that are not in it are
+  /// forgotten. `now` does not go back.
+  Collected finish_round(const std::vector<Answer>& answers, Time now);
+
+ private:
+  struct Target {
+    TargetCounters counters;
+    bool is_counting = false;  // it has a base: what it adds belongs to the present span
+    int failures = 0;          // in a row
+  };
+
+  struct Round;
+  void see(const Answer& answer, Round& round);
+  void judge_sides(const std::vector<Answer>& answers, Round& round) const;
+  std::optional<Block> commit(const std::vector<Answer>& answers, Round& round, Time now);
+  void fill(const Answer& answer, VersionCounts& counts, Tally::Histograms& latency,
+            Side side) const;
+
+  const std::string counter_names_;
+  const std::string error_labels_;
+  std::map<std::string, Target> targets_;
+  std::optional<Time> span_start_;  // of the block that is being counted
+};
+
+}  // namespace davy::source
