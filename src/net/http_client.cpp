@@ -169,7 +169,7 @@ class Connection final : public httplib::ClientImpl {
       return false;
     }
     net::Socket& connected = std::get<net::Socket>(made);
-    wire_.second = connected.duplicate();
+    wire_.second = net::Socket::duplicate_of(connected.fd());
     if (!wire_.second) {
       now.connect_error = ConnectError{ConnectFailure::Resources,
                                        "connect to " + wire_.to.text() + ": no descriptors left"};

@@ -123,7 +123,7 @@ TEST_CASE("wrong settings of an HTTP check are refused with the setting's name")
     return lab::refusal("http", all);
   };
   CHECK(refusal({}) == "");
-  for (const char* bad : {"", "ok", "200-", "300-200", "99", "600", "200,,204", "200;204"}) {
+  for (std::string bad : {"", "ok", "200-", "300-200", "99", "600", "200,,204", "200;204"}) {
     CAPTURE(bad);
     CHECK(refusal({{"expect_status", bad}}).find("is not a list of codes") != std::string::npos);
   }

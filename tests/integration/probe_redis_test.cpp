@@ -74,7 +74,7 @@ TEST_CASE("a missing or wrong password fails hard and is not shown") {
   lab::Redis redis({"--requirepass", "s3cret/pass"});
   CHECK(probe(redis.url(":s3cret%2Fpass")).kind == Outcome::Kind::Pass);
   CHECK(probe(redis.url("default:s3cret%2Fpass", "1")).kind == Outcome::Kind::Pass);
-  for (const char* user_info : {"", ":hunter2", "default:hunter2", "nobody:hunter2"}) {
+  for (std::string user_info : {"", ":hunter2", "default:hunter2", "nobody:hunter2"}) {
     CAPTURE(user_info);
     Outcome seen = probe(redis.url(user_info));
     CHECK(seen.kind == Outcome::Kind::Fail);
@@ -154,7 +154,7 @@ TEST_CASE("a Redis whose saves fail warns, and fails only when writes are expect
   REQUIRE(
       lab::eventually([&] { return redis.cli({"PING"}).find("MISCONF") != std::string::npos; }));
 
-  for (const char* expect : {"any", "primary"}) {
+  for (std::string expect : {"any", "primary"}) {
     Outcome seen = probe(redis.url(), expect);
     CHECK(seen.kind == Outcome::Kind::Warn);
     CHECK(seen.reason == "misconf");
@@ -206,7 +206,7 @@ TEST_CASE("an endless answer ends at the deadline at the latest") {
 }
 
 TEST_CASE("wrong Redis URLs are refused without their password") {
-  for (const char* bad :
+  for (std::string bad :
        {"http://:hunter2@h", "h:6379", "redis://", "redis://:hunter2@h/zero",
         "redis://:hunter2@h/-1", "redis://:hunter2@h:0", "redis://:hunter2@h?db=1",
         "redis://:hunter2@a,b", "rediss://:hunter2@h"}) {
