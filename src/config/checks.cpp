@@ -101,9 +101,10 @@ class CheckReader {
       settings_.problem("jitter", "must be less than 100% of the period (10% is usual)");
     }
     settings_.read("failure_threshold", schedule.failure_threshold, 1);
+    bool restarts = check_.has(Role::Liveness) || check_.has(Role::Startup);
+    if (restarts) schedule.success_threshold = 1;
     settings_.read("success_threshold", schedule.success_threshold, 1);
-    if (schedule.success_threshold > 1 &&
-        (check_.has(Role::Liveness) || check_.has(Role::Startup))) {
+    if (restarts && schedule.success_threshold > 1) {
       settings_.problem("success_threshold",
                         "must be 1 for a check with the role liveness or startup "
                         "(what was restarted starts anew)");
