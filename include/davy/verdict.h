@@ -59,7 +59,8 @@ struct MetricVerdict {
   Evidence warn;                    // "worse at all"; a notice
   Evidence pass;                    // "not intolerably worse"
   double score = 50;
-  double overdispersion = 1;        // evidence counts for 1/this, because events come in clumps
+  double overdispersion = 1;        // how many times more events vary than chance would have it
+  double discount = 1;              // evidence of the last block counted for 1/this, for that and for a sudden burst
   std::string sentence;
 };
 

@@ -103,6 +103,7 @@ Result<double> parse_number(std::string_view s) {
 
 std::string show(Duration d) {
   double s = seconds(d);
+  if (d == Duration::zero()) return "0s";
   if (s < 1e-3) return fmt::format("{:.0f}us", s * 1e6);
   if (s < 1) return fmt::format("{:.0f}ms", s * 1e3);
   if (s < 60) return fmt::format("{:.3g}s", s);

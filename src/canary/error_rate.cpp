@@ -111,7 +111,8 @@ MetricVerdict ErrorRate::report() const {
   m.fail = {fail_.log_e(), std::log(1 / policy_.false_rollback)};
   m.warn = {warn_.log_e(), std::log(1 / policy_.false_hold)};
   m.pass = {pass_.log_e(), std::log(1 / policy_.false_promote)};
-  m.overdispersion = phi_;
+  m.overdispersion = discount_.overdispersion();
+  m.discount = phi_;
   return m;
 }
 

@@ -36,6 +36,11 @@ std::optional<Latency> latency_of(const config::Policy& p) {
 
 std::string percent(double share) { return fmt::format("{:g}%", share * 100); }
 
+void average(std::optional<double>& per_second, double requests, double dt) {
+  double now = requests / dt;
+  per_second = per_second ? *per_second + (1 - std::exp2(-dt / kRateHalfLife)) * (now - *per_second) : now;
+}
+
 const MetricVerdict& most_against(const std::vector<MetricVerdict>& metrics, auto evidence) {
   return *std::max_element(metrics.begin(), metrics.end(), [&](const auto& a, const auto& b) {
     return evidence(a) < evidence(b);
@@ -74,9 +79,8 @@ void Judge::see(const Block& block) {
   canary_seen_ += block.canary.requests;
   if (block.baseline.requests > 0) last_baseline_ = block.t;
   if (block.canary.requests > 0) last_canary_ = block.t;
-  double fresh = 1 - std::exp2(-block.dt / kRateHalfLife);
-  baseline_per_second_ += fresh * (block.baseline.requests / block.dt - baseline_per_second_);
-  canary_per_second_ += fresh * (block.canary.requests / block.dt - canary_per_second_);
+  average(baseline_per_second_, block.baseline.requests, block.dt);
+  average(canary_per_second_, block.canary.requests, block.dt);
 
   if (!stage_ && block.canary.requests <= 0) {  // before the canary: V1 alone is learned from
     error_rate_.learn(block.baseline, block.dt);
@@ -252,9 +256,11 @@ std::string Judge::next_stage() const {
 /// When evidence would reach its limit if rates stayed as they are: a pass needs the slowest gating
 /// metric, a fail any one.
 Needs Judge::needs(const std::vector<MetricVerdict>& metrics, double t) const {
-  std::vector<Growth> growth{error_rate_.growth(baseline_per_second_, canary_per_second_)};
+  double n1 = baseline_per_second_.value_or(0);
+  double n2 = canary_per_second_.value_or(0);
+  std::vector<Growth> growth{error_rate_.growth(n1, n2)};
   if (latency_) {
-    for (Growth g : latency_->growth(baseline_per_second_, canary_per_second_)) growth.push_back(g);
+    for (Growth g : latency_->growth(n1, n2)) growth.push_back(g);
   }
   auto until = [](double log_e, double limit, double per_second) {
     if (log_e >= limit) return 0.0;
@@ -275,7 +281,7 @@ Needs Judge::needs(const std::vector<MetricVerdict>& metrics, double t) const {
     return needs;
   }
   needs.seconds = wait;
-  needs.requests = wait * canary_per_second_;
+  needs.requests = wait * n2;
   needs.text = fmt::format("about {} more V2 requests ({} at this traffic)", text::grouped(*needs.requests),
                            units::show(std::chrono::seconds(std::llround(wait))));
   return needs;

@@ -56,7 +56,7 @@ class Judge {
   std::optional<Stage> stage_;  // none before the first canary request
   double baseline_seen_ = 0, canary_seen_ = 0;           // requests in all
   double last_baseline_ = 0, last_canary_ = 0;           // when each last had requests
-  double baseline_per_second_ = 0, canary_per_second_ = 0;  // averages over the last minute
+  std::optional<double> baseline_per_second_, canary_per_second_;  // averages over the last minute
   double began_ = 0;
   bool any_ = false;
   std::string trouble_;

@@ -145,7 +145,8 @@ MetricVerdict LatencyQuantile::report() const {
   m.hold = Evidence{hold_.log_e(), std::log(1 / policy_.false_hold)};
   m.warn = {warn_.log_e(), std::log(1 / policy_.false_hold)};
   m.pass = {pass_.log_e(), std::log(1 / policy_.false_promote)};
-  m.overdispersion = phi_;
+  m.overdispersion = discount_.overdispersion();
+  m.discount = phi_;
   m.sentence = coarse_;
   return m;
 }

@@ -70,10 +70,11 @@ std::string claim(const MetricVerdict& m, double tolerance) {
   return fmt::format("V2's {} is more than {:.0f}% slower", title(m), tolerance * 100);
 }
 
-std::string clumps(const MetricVerdict& m) {
-  if (m.overdispersion < 2) return "";
-  return fmt::format(" Events come in clumps (overdispersion {:.1f}), so evidence is discounted.",
-                     m.overdispersion);
+std::string caution(const MetricVerdict& m) {
+  if (m.overdispersion >= 2) {
+    return fmt::format(" Events come in clumps (overdispersion {:.1f}), so evidence counts for less.", m.overdispersion);
+  }
+  return m.discount >= 2 ? " The burst is sudden, so its evidence counts for less until it lasts." : "";
 }
 
 }  // namespace
@@ -99,14 +100,14 @@ std::string say_fail(const MetricVerdict& worst, const Evidence& rollback, const
   return said + fmt::format(" The data are {} times likelier under a regression than under any "
                             "tolerable version (limit {}).",
                             odds(rollback.log_e), odds(rollback.limit)) +
-         clumps(worst);
+         caution(worst);
 }
 
 std::string say_hold(const MetricVerdict& worst, const config::Policy& policy) {
   return fmt::format("Hold ({}): {}. {}, which holds the promotion but does not roll back.{}",
                      title(worst), both_rates(worst),
                      claim(worst, worst.effective_tolerance.value_or(policy.latency->warn_increase)),
-                     clumps(worst));
+                     caution(worst));
 }
 
 std::string say_pass(const Verdict& v, const std::string& next_stage, const config::Policy& policy) {

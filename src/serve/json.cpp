@@ -51,7 +51,8 @@ json metric(const MetricVerdict& m) {
            {"canary", canary},
            {"ratio_95", {{"low", number(m.ratio.low)}, {"high", number(m.ratio.high)}}},
            {"evidence", tests},
-           {"overdispersion", number(m.overdispersion)}};
+           {"overdispersion", number(m.overdispersion)},
+           {"discount", number(m.discount)}};
   if (m.effective_tolerance) out["effective_tolerance"] = optional(m.effective_tolerance);
   return out;
 }

@@ -109,12 +109,16 @@ class Discount {
   /// Afterwards: learns from the block.
   void see(const Sample& s, double dt);
 
+  /// Of the last block: how many times more events vary than chance would have it.
+  double overdispersion() const { return phi_; }
+
  private:
   Robustness robustness_;
   BurstLimit bursts_;
   InformationRate information_;
   Overdispersion overdispersion_;
   double share_ = 1;  // of the block in hand
+  double phi_ = 1;
 };
 
 }  // namespace davy::stats

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <netinet/in.h>
 #include <optional>
@@ -104,7 +105,8 @@ class Demo {
  private:
   Result<Done> start();
   Result<Done> start_shop(std::optional<Child>& shop, const std::string& version, int port, const std::string& behaviour);
-  Result<Done> wait_until_up();
+  bool wait_for(const std::function<bool()>& condition);
+  Error not_up(const char* what) const;
   void move_dependency(Duration since_start);
   std::optional<Picture> look();
   std::optional<int> status_of(int port, const std::string& path, std::string* body = nullptr);
@@ -133,10 +135,12 @@ Result<Done> Demo::start() {
   if (Result<Done> ok = start_shop(inventory_, "inventory", ports_.inventory, "good"); !ok) return ok;
   if (Result<Done> ok = start_shop(v1_, "v1", ports_.v1, "good"); !ok) return ok;
   if (Result<Done> ok = start_shop(v2_, "v2", ports_.v2, behaviour); !ok) return ok;
+  auto answers = [this](int port, const char* path) { return status_of(port, path) == 200; };
+  if (!wait_for([&] { return answers(ports_.v1, "/up") && answers(ports_.v2, "/up"); })) return not_up("shop");
   Result<Child> agent = Child::spawn({own_path(), "agent", "--config", config_file_}, log_file_);
   if (!agent) return agent.error();
   agent_ = *std::move(agent);
-  return wait_until_up();
+  return wait_for([&] { return agent_->ended() || answers(ports_.health, "/readyz"); }) ? Result<Done>(Done{}) : not_up("agent");
 }
 
 Result<Done> Demo::start_shop(std::optional<Child>& shop, const std::string& version, int port, const std::string& behaviour) {
@@ -149,14 +153,17 @@ Result<Done> Demo::start_shop(std::optional<Child>& shop, const std::string& ver
   return Done{};
 }
 
-Result<Done> Demo::wait_until_up() {
+bool Demo::wait_for(const std::function<bool()>& condition) {
   Deadline deadline = Deadline::in(kStart);
-  while (!deadline.expired()) {
-    if (agent_->ended()) break;
-    if (status_of(ports_.v1, "/up") == 200 && status_of(ports_.v2, "/up") == 200 && status_of(ports_.health, "/readyz") == 200) return Done{};
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  while (!condition()) {
+    if (deadline.expired()) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  return Error{fmt::format("the demo did not come up within {}; its log is {}", units::show(kStart), log_file_)};
+  return true;
+}
+
+Error Demo::not_up(const char* what) const {
+  return {fmt::format("the demo's {} did not come up within {}; its log is {}", what, units::show(kStart), log_file_)};
 }
 
 std::optional<int> Demo::status_of(int port, const std::string& path, std::string* body) {

@@ -41,7 +41,9 @@ prometheus::Histogram::BucketBoundaries bounds() {
 class Shop {
  public:
   explicit Shop(const DemoAppOptions& options)
-      : options_(options), random_(std::hash<std::string>{}(options.version)), began_(machine_clock().now()) {}
+      : options_(options), random_(std::hash<std::string>{}(options.version)), began_(machine_clock().now()) {
+    for (const char* code : {"200", "500"}) requests_.Add({{"code", code}});  // there from the first scrape on
+  }
 
   /// Called on the listener's one thread.
   serve::Response answer(const serve::Request& request) {

@@ -222,7 +222,7 @@ TEST_CASE("a whole error-rate metric agrees with the vectors, block by block") {
       CHECK(m.fail.log_e == Close{wanted["F"]});
       CHECK(m.warn.log_e == Close{wanted["W"]});
       CHECK(m.pass.log_e == Close{wanted["P"]});
-      CHECK(m.overdispersion == Close{wanted["phi"]});
+      CHECK(m.discount == Close{wanted["phi"]});
     }
   }
 }

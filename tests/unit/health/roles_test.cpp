@@ -1,0 +1,105 @@
+#include "health/roles.h"
+
+#include <doctest/doctest.h>
+
+using namespace davy;
+
+namespace {
+
+CheckView check(std::string name, CheckStatus status, std::vector<Role> roles, Severity severity = Severity::Critical) {
+  CheckView v;
+  v.name = std::move(name);
+  v.status = status;
+  v.roles = std::move(roles);
+  v.severity = severity;
+  return v;
+}
+
+RoleView ask(Role role, const std::vector<CheckView>& checks, bool draining = false) {
+  health::Roles roles;
+  return roles.evaluate(checks, draining)[static_cast<std::size_t>(role)];
+}
+
+}  // namespace
+
+TEST_CASE("a role without checks passes") {
+  for (Role role : kRoles) CHECK(ask(role, {}).ok);
+}
+
+TEST_CASE("readiness is not ready while a check has no result yet") {
+  RoleView view = ask(Role::Readiness, {check("db", CheckStatus::Pending, {Role::Readiness})});
+  CHECK_FALSE(view.ok);
+  CHECK(view.reason == "db");
+}
+
+TEST_CASE("liveness does not restart for what is not known yet") {
+  CHECK(ask(Role::Liveness, {check("app", CheckStatus::Pending, {Role::Liveness})}).ok);
+}
+
+TEST_CASE("a failing check of another role does not matter") {
+  CHECK(ask(Role::Liveness, {check("db", CheckStatus::Fail, {Role::Readiness})}).ok);
+}
+
+TEST_CASE("severity decides what a failure means") {
+  CHECK_FALSE(ask(Role::Readiness, {check("db", CheckStatus::Fail, {Role::Readiness})}).ok);
+  RoleView degraded = ask(Role::Readiness, {check("db", CheckStatus::Fail, {Role::Readiness}, Severity::Degrading)});
+  CHECK(degraded.ok);
+  CHECK(degraded.status == CheckStatus::Warn);
+  CHECK(ask(Role::Readiness, {check("db", CheckStatus::Fail, {Role::Readiness}, Severity::Info)}).status == CheckStatus::Pass);
+}
+
+TEST_CASE("a stale pass fails, warns or holds as configured, and always fails a deployment") {
+  CheckView stale = check("db", CheckStatus::Pass, {Role::Readiness, Role::Deploy});
+  stale.stale = true;
+  CHECK_FALSE(ask(Role::Readiness, {stale}).ok);
+  stale.when_stale = WhenStale::Warn;
+  CHECK(ask(Role::Readiness, {stale}).status == CheckStatus::Warn);
+  stale.when_stale = WhenStale::Hold;
+  CHECK(ask(Role::Readiness, {stale}).status == CheckStatus::Pass);
+  CHECK_FALSE(ask(Role::Deploy, {stale}).ok);
+}
+
+TEST_CASE("a running migration leaves traffic alone and stops a deployment") {
+  CheckView marker = check("schema", CheckStatus::Warn, {Role::Readiness, Role::Deploy});
+  marker.blocks_deploy = true;
+  CHECK(ask(Role::Readiness, {marker}).ok);
+  CHECK_FALSE(ask(Role::Deploy, {marker}).ok);
+}
+
+TEST_CASE("draining leaves rotation at once and restarts nothing") {
+  std::vector<CheckView> checks{check("app", CheckStatus::Fail, {Role::Liveness, Role::Readiness})};
+  CHECK_FALSE(ask(Role::Readiness, {}, true).ok);
+  CHECK(ask(Role::Readiness, {}, true).reason == "draining");
+  CHECK_FALSE(ask(Role::Deploy, {}, true).ok);
+  CHECK(ask(Role::Liveness, checks, true).ok);
+}
+
+TEST_CASE("startup gates readiness and liveness, and latches") {
+  health::Roles roles;
+  std::vector<CheckView> checks{check("boot", CheckStatus::Fail, {Role::Startup}), check("app", CheckStatus::Fail, {Role::Liveness})};
+  auto views = roles.evaluate(checks, false);
+  CHECK_FALSE(views[static_cast<std::size_t>(Role::Startup)].ok);
+  CHECK_FALSE(views[static_cast<std::size_t>(Role::Readiness)].ok);
+  CHECK(views[static_cast<std::size_t>(Role::Liveness)].ok);  // not restarted while it starts
+  checks[0].status = CheckStatus::Pass;
+  CHECK(roles.evaluate(checks, false)[static_cast<std::size_t>(Role::Readiness)].ok);
+  checks[0].status = CheckStatus::Fail;
+  views = roles.evaluate(checks, false);
+  CHECK(views[static_cast<std::size_t>(Role::Startup)].ok);
+  CHECK_FALSE(views[static_cast<std::size_t>(Role::Liveness)].ok);
+}
+
+TEST_CASE("adding an info check never changes a role") {
+  for (CheckStatus status : {CheckStatus::Pending, CheckStatus::Pass, CheckStatus::Warn, CheckStatus::Fail}) {
+    for (CheckStatus other : {CheckStatus::Pending, CheckStatus::Pass, CheckStatus::Warn, CheckStatus::Fail}) {
+      for (Role role : kRoles) {
+        std::vector<CheckView> checks{check("a", other, {role})};
+        RoleView without = ask(role, checks);
+        checks.push_back(check("b", status, {role}, Severity::Info));
+        RoleView with = ask(role, checks);
+        CHECK(without.ok == with.ok);
+        CHECK(without.status == with.status);
+      }
+    }
+  }
+}
