@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "davy/options.h"
@@ -38,6 +39,26 @@ struct Outcome {
   std::string message;  // one line for a person; may name addresses, never secrets
   double value = 0;     // what was measured, when `unit` is not empty
   std::string unit;     // "bytes", "s", "ratio"
+
+  static constexpr bool kHard = true;
+  static Outcome passed(std::string message = "") {
+    return {Kind::Pass, false, "", std::move(message), 0, ""};
+  }
+  static Outcome warned(std::string reason, std::string message) {
+    return {Kind::Warn, false, std::move(reason), std::move(message), 0, ""};
+  }
+  static Outcome failed(std::string reason, std::string message, bool hard = false) {
+    return {Kind::Fail, hard, std::move(reason), std::move(message), 0, ""};
+  }
+  static Outcome unable(std::string reason, std::string message) {
+    return {Kind::Error, false, std::move(reason), std::move(message), 0, ""};
+  }
+  /// The same outcome with what was measured.
+  Outcome measured(double number, std::string its_unit) && {
+    value = number;
+    unit = std::move(its_unit);
+    return std::move(*this);
+  }
 };
 
 struct ProbeContext {

@@ -169,7 +169,7 @@ class Connection final : public httplib::ClientImpl {
       return false;
     }
     net::Socket& connected = std::get<net::Socket>(made);
-    wire_.second = connected.duplicate();
+    wire_.second = net::Socket::duplicate_of(connected.fd());
     if (!wire_.second) {
       now.connect_error = ConnectError{ConnectFailure::Resources,
                                        "connect to " + wire_.to.text() + ": no descriptors left"};
@@ -198,6 +198,12 @@ class Connection final : public httplib::ClientImpl {
 
   Wire& wire_;
 };
+
+bool asks_to_close(const HttpRequest& request) {
+  return std::any_of(request.headers.begin(), request.headers.end(), [](const auto& header) {
+    return header.first == "Connection" && header.second == "close";
+  });
+}
 
 bool has_control_character(std::string_view s) {
   return std::any_of(s.begin(), s.end(), [](char c) {
@@ -257,11 +263,12 @@ struct HttpClient::Impl {
     bool is_repeatable = request.method == "GET" || request.method == "HEAD";
     while (true) {
       Exchange now{.deadline = deadline, .dog = dog, .max_body = options.max_body};
+      bool was_kept = static_cast<bool>(wire.second);
       std::variant<HttpResponse, HttpError> answer = exchange(request, now);
       // A kept connection that the peer closed in the meantime says nothing about the peer.
-      bool was_stale = !now.fresh && now.received == 0 && is_repeatable && !deadline.expired();
+      bool was_stale =
+          was_kept && !now.fresh && now.received == 0 && is_repeatable && !deadline.expired();
       if (std::holds_alternative<HttpResponse>(answer) || !was_stale) return answer;
-      client.reset();
     }
   }
 
@@ -278,13 +285,18 @@ struct HttpClient::Impl {
 
     // Late comes first: a body without a length looks complete when the guard ends it.
     if (result && !is_late && now.too_large.empty()) {
+      if (asks_to_close(request)) forget();  // httplib waits for the server to say so
       return HttpResponse{result->status, std::move(now.body),
                           result->get_header_value("Content-Type")};
     }
     HttpError error = explain(request, now, is_late);
+    forget();
+    return error;
+  }
+
+  void forget() {
     client.reset();
     wire.drop();
-    return error;
   }
 
   std::string host_header() const {

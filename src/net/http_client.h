@@ -66,7 +66,8 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
 
-  /// Redirects are answers, not followed.
+  /// Redirects are answers, not followed. The connection is kept for the next call unless the
+  /// request has the header `Connection: close`.
   std::variant<HttpResponse, HttpError> call(const HttpRequest& request, Deadline deadline,
                                              Watchdog& dog);
 

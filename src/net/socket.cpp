@@ -102,8 +102,8 @@ void Socket::close() {
   if (fd_ >= 0) ::close(release());
 }
 
-Socket Socket::duplicate() const {
-  return Socket(fcntl(fd_, F_DUPFD_CLOEXEC, 0));
+Socket Socket::duplicate_of(int fd) {
+  return Socket(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
 std::string Endpoint::text() const {

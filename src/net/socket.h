@@ -36,8 +36,9 @@ class Socket {
   explicit operator bool() const { return fd_ >= 0; }
   int release() { return std::exchange(fd_, -1); }
   void close();
-  /// A second descriptor of the same connection, for a guard that must outlive a library's own.
-  Socket duplicate() const;
+  /// A second descriptor of the connection `fd`, for a guard that must outlive a library's own.
+  /// None when no descriptors are left.
+  static Socket duplicate_of(int fd);
 
  private:
   int fd_ = -1;

@@ -39,7 +39,7 @@ TEST_CASE("an @ inside a password does no harm") {
 }
 
 TEST_CASE("a wrong URI is refused without repeating its password") {
-  for (const char* bad :
+  for (std::string bad :
        {"hunter2", "://hunter2", "redis://u:hunter2%zz@h", "redis://u:/hunter2@h",
         "redis://u:hunter2#@h", "redis://u:hunter2@h:99999", "redis://u:hunter2@h:0",
         "redis://u:hunter2@a:1,b:2", "redis://u:hunter2@[::1", "redis://u:hunter2@[::1]x",
