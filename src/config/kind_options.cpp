@@ -11,46 +11,58 @@ namespace davy::config {
 namespace {
 
 template <typename T>
-Result<Options::Value> as_value(const Result<T>& parsed) {
+Result<Done> store(Options& options, const OptionSpec& spec, const Result<T>& parsed) {
   if (!parsed) return parsed.error();
-  return Options::Value(*parsed);
+  options.set(std::string(spec.name), *parsed);
+  return Done{};
 }
 
-Result<Options::Value> parse_choice(const std::string& text, const OptionSpec& spec) {
+Result<std::string> parse_choice(const std::string& text, const OptionSpec& spec) {
   std::vector<std::string> known(spec.choices.begin(), spec.choices.end());
-  if (std::find(known.begin(), known.end(), text) != known.end()) return Options::Value(text);
+  if (std::find(known.begin(), known.end(), text) != known.end()) return text;
   std::string near = text::nearest(text, known);
   return Error{fmt::format("{} is not one of {}{}", text::quoted(text), text::join(known, ", "),
                            near.empty() ? "" : " (did you mean " + near + "?)")};
 }
 
+Result<std::string> parse_url(const std::string& text) {
+  if (!host_of_url(text).empty() || text.starts_with("unix://")) return text;
+  return Error{text::quoted(without_user_info(text)) + " is not a URL (try http://host:8080/path)"};
+}
+
+Result<std::string> parse_address_text(const std::string& text) {
+  Result<Address> address = parse_address(text);
+  if (!address) return address.error();
+  return text;
+}
+
+Result<std::string> parse_path(const std::string& text) {
+  if (text.starts_with('/')) return text;
+  return Error{text::quoted(text) + " is not an absolute path (it must start with /)"};
+}
+
+Result<bool> parse_flag(const std::string& text) {
+  if (text == "true" || text == "false") return text == "true";
+  return Error{text::quoted(text) + " is neither true nor false"};
+}
+
 /// One text by its type.
-Result<Options::Value> parse(const std::string& text, const OptionSpec& spec) {
+Result<Done> store_text(Options& options, const OptionSpec& spec, const std::string& text) {
   switch (spec.type) {
     case OptionType::Text:
-    case OptionType::Secret: return Options::Value(text);
-    case OptionType::Url:
-      if (!host_of_url(text).empty() || text.starts_with("unix://")) return Options::Value(text);
-      return Error{text::quoted(without_user_info(text)) +
-                   " is not a URL (try http://host:8080/path)"};
-    case OptionType::Address: {
-      Result<Address> address = parse_address(text);
-      if (!address) return address.error();
-      return Options::Value(text);
-    }
-    case OptionType::Path:
-      if (text.starts_with('/')) return Options::Value(text);
-      return Error{text::quoted(text) + " is not an absolute path (it must start with /)"};
-    case OptionType::Duration: return as_value(units::parse_duration(text));
-    case OptionType::Bytes: return as_value(units::parse_bytes(text));
-    case OptionType::Amount: return as_value(units::parse_amount(text));
-    case OptionType::Ratio: return as_value(units::parse_ratio(text));
-    case OptionType::Number: return as_value(units::parse_number(text));
-    case OptionType::Flag:
-      if (text == "true" || text == "false") return Options::Value(text == "true");
-      return Error{text::quoted(text) + " is neither true nor false"};
-    case OptionType::Choice: return parse_choice(text, spec);
-    case OptionType::TextList: return Options::Value(std::vector<std::string>{text});
+    case OptionType::Secret: return store(options, spec, Result<std::string>(text));
+    case OptionType::Url: return store(options, spec, parse_url(text));
+    case OptionType::Address: return store(options, spec, parse_address_text(text));
+    case OptionType::Path: return store(options, spec, parse_path(text));
+    case OptionType::Duration: return store(options, spec, units::parse_duration(text));
+    case OptionType::Bytes: return store(options, spec, units::parse_bytes(text));
+    case OptionType::Amount: return store(options, spec, units::parse_amount(text));
+    case OptionType::Ratio: return store(options, spec, units::parse_ratio(text));
+    case OptionType::Number: return store(options, spec, units::parse_number(text));
+    case OptionType::Flag: return store(options, spec, parse_flag(text));
+    case OptionType::Choice: return store(options, spec, parse_choice(text, spec));
+    case OptionType::TextList:
+      return store(options, spec, Result<std::vector<std::string>>(std::vector<std::string>{text}));
   }
   return Error{"of a type that nobody knows"};
 }
@@ -60,12 +72,9 @@ void read_one(Settings& settings, const OptionSpec& spec, Options& options) {
   const Node* node = spec.required ? settings.require(name, spec.help) : settings.find(name);
   if (node == nullptr) {
     if (spec.fallback.empty()) return;
-    Result<Options::Value> fallback = parse(std::string(spec.fallback), spec);
-    if (fallback) {
-      options.set(name, std::move(*fallback));
-    } else {  // the kind's own mistake, found by the test of its example
-      settings.problem(name, "its default is wrong: " + fallback.error().what);
-    }
+    Result<Done> stored = store_text(options, spec, std::string(spec.fallback));
+    // The kind's own mistake; a test of every kind finds it.
+    if (!stored) settings.problem(name, "its default is wrong: " + stored.error().what);
     return;
   }
   if (spec.type == OptionType::TextList) {
@@ -76,14 +85,12 @@ void read_one(Settings& settings, const OptionSpec& spec, Options& options) {
   }
   std::optional<std::string> text = settings.text_of(node);
   if (!text) return;
-  Result<Options::Value> value = parse(*text, spec);
-  if (value) {
-    options.set(name, std::move(*value));
-  } else if (node->is_secret) {
-    settings.problem(name, node->written + " does not hold a value of the right form");
-  } else {
-    settings.problem(name, value.error().what);
-  }
+  Result<Done> stored = store_text(options, spec, *text);
+  if (stored) return;
+  // What came out of a file may be a secret in the wrong place.
+  settings.problem(name, node->is_secret
+                             ? node->written + " does not hold a value of the right form"
+                             : stored.error().what);
 }
 
 }  // namespace

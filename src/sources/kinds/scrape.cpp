@@ -180,10 +180,13 @@ Result<std::vector<TargetUrl>> read_urls(const Options& options) {
     }
     return urls;
   }
+  for (Side side : kSides) {
+    if (options.has(word(side))) {
+      return Error{"stands beside targets (either the one or the other)", std::string(word(side))};
+    }
+  }
   std::vector<Share> shares;
   for (Side side : kSides) {
-    if (options.has(word(side)))
-      return Error{"stands beside targets (either the one or the other)", std::string(word(side))};
     std::string when = fmt::format("{}_when", word(side));
     if (!options.has(when))
       return Error{
