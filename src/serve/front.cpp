@@ -82,10 +82,11 @@ class Front::Parser final : public httplib::Server {
     MemoryStream stream(request, remote);
     remote_ = &remote;
     hold_ = Duration::zero();
+    routed_ = false;
     bool closed = false;
     process(*this, stream, remote, closed);
     std::string bytes = stream.take();
-    bool close = closed || bytes.empty();
+    bool close = closed || !routed_;  // what the parser refused by itself may be out of step
     return {std::move(bytes), close, hold_};
   }
 
@@ -101,6 +102,7 @@ class Front::Parser final : public httplib::Server {
   }
 
   void respond(const httplib::Request& in, httplib::Response& out) {
+    routed_ = true;
     Request request;
     request.method = in.method;
     request.path = in.path;
@@ -119,6 +121,7 @@ class Front::Parser final : public httplib::Server {
   // Of the request in hand; one thread serves them all.
   const std::string* remote_ = nullptr;
   Duration hold_{0};
+  bool routed_ = false;
 };
 
 Front::Front(const std::string& name, ConnectionLimits limits, Handler handler, std::function<void()> shed)

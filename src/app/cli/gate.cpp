@@ -47,10 +47,10 @@ class Agent {
  public:
   Agent(net::Url url, std::string deployment) : client_(std::move(url), {}), deployment_(std::move(deployment)) {}
 
-  std::variant<Seen, NoAnswer> ask(Deadline deadline) {
+  std::variant<Seen, NoAnswer> ask() {
     net::HttpRequest request;
     request.target = "/v1/deployments/" + deployment_ + "/verdict";
-    auto answer = client_.call(request, Deadline::in(kOneCall).earlier(deadline), watchdog_);
+    auto answer = client_.call(request, Deadline::in(kOneCall), watchdog_);
     if (const net::HttpError* error = std::get_if<net::HttpError>(&answer)) return NoAnswer{error->what};
     const net::HttpResponse& response = std::get<net::HttpResponse>(answer);
     if (response.status == 404) return NoAnswer{std::string(text::trim(response.body)), true};
@@ -174,7 +174,7 @@ int gate_check(const GateOptions& options) {
     fmt::print(stderr, "{}\n", ok.error().what);
     return kExitUsage;
   }
-  return std::visit([&](const auto& answer) { return tell(answer, options); }, agent->ask(Deadline::in(kOneCall)));
+  return std::visit([&](const auto& answer) { return tell(answer, options); }, agent->ask());
 }
 
 int gate_wait(const GateOptions& options) {
@@ -188,7 +188,7 @@ int gate_wait(const GateOptions& options) {
   Time answered = began;
   Progress progress(options.json, began);
   while (true) {
-    std::variant<Seen, NoAnswer> answer = agent->ask(deadline);
+    std::variant<Seen, NoAnswer> answer = agent->ask();
     Time now = machine_clock().now();
     if (const Seen* seen = std::get_if<Seen>(&answer)) {
       answered = now;
