@@ -114,9 +114,9 @@ std::string explain(const Policy& policy) {
                      in_words(errors.fail));
   if (policy.latency) {
     const LatencyPolicy& latency = *policy.latency;
-    out += fmt::format("      or {} proven more than {} slower\n", in_words(latency.quantiles),
-                       percent(latency.fail_increase));
-    out += fmt::format("    holds when {} is proven more than {} slower\n",
+    out += fmt::format("      or any of {} proven more than {} slower\n",
+                       in_words(latency.quantiles), percent(latency.fail_increase));
+    out += fmt::format("    holds when any of {} is proven more than {} slower\n",
                        in_words(latency.quantiles), percent(latency.warn_increase));
   } else {
     out += "    latency is not judged\n";
@@ -128,8 +128,8 @@ std::string explain(const Policy& policy) {
                        percent(policy.latency->pass_increase));
   }
   out += fmt::format(
-      "    rolls a tolerable canary back in {}, holds one in {}, advances an intolerable one in {} "
-      "runs at the most\n",
+      "    is wrong at most so often: {} tolerable canaries rolled back, {} held, and per stage {} "
+      "intolerable ones advanced\n",
       one_in(policy.false_rollback), one_in(policy.false_hold), one_in(policy.false_promote));
   out += fmt::format("    a stage takes {} at least; undecided after {} it {}\n",
                      units::show(policy.min_stage), units::show(policy.max_stage),

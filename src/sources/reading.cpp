@@ -197,33 +197,38 @@ class Picker final : public SampleSink {
   std::string bad_histogram_;
 };
 
-/// Collects a few names that could be counters of requests, likely ones first.
+/// Collects a few names that could be counters of requests, the likely ones first.
 class NameCollector final : public SampleSink {
  public:
   bool wants(std::string_view name) override {
     if (name == last_) return false;
     last_ = name;
-    bool is_likely = name.find("request") != std::string_view::npos ||
-                     name.find("http") != std::string_view::npos;
     bool is_counter = name.ends_with("_total") || name.ends_with("_count");
-    if (is_counter && (is_likely ? likely_ : other_).size() < kFew)
-      (is_likely ? likely_ : other_).emplace_back(name);
+    if (!is_counter) return false;
+    // By how far the name is from what is looked for: 0 for http_requests_total and its like.
+    std::size_t distance = name.find("request") == std::string_view::npos ? 2 : 0;
+    distance += name.ends_with("_total") ? 0 : 1;
+    std::vector<std::string>& names = by_distance_[distance];
+    bool is_new = std::find(names.begin(), names.end(), name) == names.end();
+    if (names.size() < kFew && is_new) names.emplace_back(name);
     return false;
   }
   void take(std::string_view, Labels, double) override {}
 
-  std::string some() {
-    for (const std::string& name : other_) {
-      if (likely_.size() < kFew) likely_.push_back(name);
+  std::string some() const {
+    std::vector<std::string> few;
+    for (const std::vector<std::string>& names : by_distance_) {
+      for (const std::string& name : names) {
+        if (few.size() < kFew) few.push_back(name);
+      }
     }
-    return text::join(likely_, ", ");
+    return text::join(few, ", ");
   }
 
  private:
   static constexpr std::size_t kFew = 4;
   std::string_view last_;
-  std::vector<std::string> likely_;
-  std::vector<std::string> other_;
+  std::array<std::vector<std::string>, 4> by_distance_;
 };
 
 Error blamed(const Error& error, std::string_view setting) {

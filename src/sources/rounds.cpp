@@ -114,7 +114,8 @@ void Rounds::judge_sides(const std::vector<Answer>& answers, Round& round) const
     if (without_requests != nullptr) {
       const std::string& others = without_requests->reading->others;
       tell(!has_requests,
-           fmt::format("{}: no {}series match {}{}", without_requests->name,
+           fmt::format("{}: no {}series match {}, unless it has served nothing yet{}",
+                       without_requests->name,
                        without_requests->sides.size() > 1 ? std::string(word(side)) + " " : "",
                        counter_names_, others.empty() ? "" : "; the target has e.g. " + others));
     }

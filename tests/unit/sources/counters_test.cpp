@@ -145,6 +145,14 @@ TEST_CASE("both versions' histograms meet at the bounds they share") {
   CHECK_FALSE(c);
 }
 
+TEST_CASE("names that are likely meant are suggested first and once") {
+  Reading reading = read(
+      "a_total 1\nb_request_seconds_count 1\nc_total 1\nb_request_seconds_count{x=\"1\"} 1\n"
+      "d_requests_total 1\ne_total 1\n");
+  CHECK(reading.others == "d_requests_total, b_request_seconds_count, a_total, c_total");
+  CHECK(read("n 1\n").others == "");
+}
+
 TEST_CASE("more series than allowed are an error, not a part of them") {
   Result<Rules> rules = Rules::compile(kSeries);
   std::string body;
