@@ -364,6 +364,10 @@ struct HttpClient::Impl {
           what + fmt::format("status {}, but the body is damaged or ends early, after {}",
                              now.status, units::show_bytes(static_cast<double>(now.body.size())))};
     }
+    // What is wrong with a head, httplib does not say.
+    if (now.first.rfind("HTTP/1.", 0) == 0) {
+      return HttpError{HttpFailure::Protocol, what + "the head is damaged, too long or ends early"};
+    }
     return HttpError{HttpFailure::Protocol,
                      what + "expected an HTTP/1 answer, got " + text::quoted(now.first, kShown)};
   }

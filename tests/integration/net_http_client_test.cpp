@@ -221,7 +221,7 @@ TEST_CASE("a chunk whose size does not end is refused") {
 
 TEST_CASE("a head or a status line without end is refused") {
   lab::Server head(lab::huge("HTTP/1.1 200 OK\r\nX: "));
-  CHECK(Client(head.url()).get().error.kind == net::HttpFailure::TooLarge);
+  CHECK(holds(Client(head.url()).get().error.what, ": the head is "));
   // httplib matches this one with a std::regex that recurses once per byte.
   lab::Server line(lab::raw("HTTP/1.1 200 " + std::string(1 << 20, 'a') + "\r\n\r\n"));
   Seen seen = Client(line.url()).get();
