@@ -52,6 +52,12 @@ sigset_t handled_signals() {
   return set;
 }
 
+/// Evidence is kept over a reload only when nothing that made it has changed.
+bool is_same(const config::Deployment& a, const config::Deployment& b) {
+  return a.name == b.name && a.revision == b.revision && a.source == b.source && a.settings == b.settings &&
+         a.requests == b.requests && a.policy == b.policy && a.stages == b.stages;
+}
+
 class Daemon {
  public:
   Daemon(const DaemonOptions& options, config::Config config)
@@ -150,7 +156,7 @@ void Daemon::apply(const config::Config& config) {
   for (const config::Deployment& d : config.deployments) {
     names.push_back(d.name);
     auto same = std::find_if(old.begin(), old.end(), [&](const auto& watch) {
-      return watch && watch->deployment().name == d.name && watch->deployment().settings == d.settings;
+      return watch && is_same(watch->deployment(), d);
     });
     if (same != old.end()) {
       next.push_back(std::move(*same));

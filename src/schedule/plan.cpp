@@ -27,8 +27,9 @@ void Plan::set_checks(const std::vector<config::Check>& checks, health::Moment n
   std::vector<Entry> next;
   for (const config::Check& check : checks) {
     auto same = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
-      return e.check.name == check.name && e.check.settings == check.settings &&
-             e.check.schedule == check.schedule && e.check.roles == check.roles;
+      const config::Check& old = e.check;
+      return old.name == check.name && old.settings == check.settings && old.schedule == check.schedule &&
+             old.roles == check.roles && old.severity == check.severity && old.scope == check.scope;
     });
     next.push_back(same == entries_.end() ? make(check, now) : std::move(*same));
   }

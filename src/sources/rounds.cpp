@@ -87,21 +87,26 @@ void Rounds::see(const Answer& answer, Round& round) {
   for (const std::string& remark : remarks) round.troubles.push_back(answer.name + ": " + remark);
 }
 
-/// A side is blind without a live target, without a series of requests, or when no error would
-/// show.
+/// A side is blind without a live target, or when no error would show. A side without a series of
+/// requests has probably served nothing yet (clients make them at the first request), so long as the
+/// other side shows that the names are right.
 void Rounds::judge_sides(const std::vector<Answer>& answers, Round& round) const {
+  bool names_are_right = false;
+  for (const Answer& answer : answers) {
+    for (Side side : answer.sides) {
+      names_are_right |= answer.reading && answer.reading->seen[index(side)].requests;
+    }
+  }
   for (Side side : kSides) {
     bool is_alive = false;
     const Answer* without_requests = nullptr;
     const Answer* without_errors = nullptr;
-    bool has_requests = false;
     bool shows_errors = false;
     for (const Answer& answer : answers) {
       if (!serves(answer, side)) continue;
       is_alive |= targets_.at(answer.key).failures < kGivenUpAfter;
       if (!answer.reading) continue;
       const Reading::Seen& seen = answer.reading->seen[index(side)];
-      has_requests |= seen.requests;
       shows_errors |= seen.requests && seen.errors;
       if (!seen.requests) without_requests = &answer;
       if (seen.requests && !seen.errors) without_errors = &answer;
@@ -113,7 +118,7 @@ void Rounds::judge_sides(const std::vector<Answer>& answers, Round& round) const
     if (!is_alive) tell(true, fmt::format("no {} target answers", word(side)));
     if (without_requests != nullptr) {
       const std::string& others = without_requests->reading->others;
-      tell(!has_requests,
+      tell(!names_are_right,
            fmt::format("{}: no {}series match {}, unless it has served nothing yet{}",
                        without_requests->name,
                        without_requests->sides.size() > 1 ? std::string(word(side)) + " " : "",
