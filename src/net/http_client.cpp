@@ -51,6 +51,7 @@ struct Exchange {
   std::string too_large{};  // which limit was passed; "" = none
   std::optional<ConnectError> connect_error{};
   std::string tls_error{};
+  bool has_leftover = false;  // the peer sent more than its answer
 };
 
 /// What outlives an exchange: the connection's second descriptor, its TLS and its guard.
@@ -90,6 +91,8 @@ class BoundedStream final : public httplib::Stream {
     at_ += n;
     return static_cast<ssize_t>(n);
   }
+
+  bool has_leftover() const { return at_ != end_; }
 
   ssize_t write(const char* from, std::size_t size) {
     if (tls_ != nullptr) return tls_->write(from, size);
@@ -193,7 +196,9 @@ class Connection final : public httplib::ClientImpl {
   bool process_socket(const Socket& socket,
                       std::function<bool(httplib::Stream&)> exchange) override {
     BoundedStream stream(socket.sock, wire_.tls.get(), *wire_.now);
-    return exchange(stream);
+    bool ok = exchange(stream);
+    wire_.now->has_leftover = stream.has_leftover();
+    return ok;
   }
 
   Wire& wire_;
@@ -231,8 +236,9 @@ Result<Url> parse_url(std::string_view text) {
   }
   if (uri->user) return wrong("names a user before the @, which is not supported");
   if (uri->host.empty()) return wrong("names no host");
-  if (uri->host.find_first_of(" /\\\"<>%\r\n\t") != std::string::npos)
-    return wrong("has a strange host");
+  if (uri->host.find_first_of(" /\\\"<>%\r\n\t") != std::string::npos) {
+    return wrong("has a host with characters that no host name has");
+  }
 
   int port = uri->port != 0 ? uri->port : uri->scheme == "https" ? 443 : 80;
   std::string target = uri->path.empty() ? "/" : uri->path;
@@ -276,8 +282,6 @@ struct HttpClient::Impl {
     if (!client) start();
     wire.now = &now;
     if (wire.second) wire.watch();  // the kept connection; a new one replaces it
-    client->set_read_timeout(now.deadline.left_ms());
-    client->set_write_timeout(now.deadline.left_ms());
     httplib::Result result = client->send(translate(request, now));
     bool is_late = now.deadline.expired() || (wire.guard && wire.guard->fired());
     wire.guard.reset();
@@ -285,7 +289,9 @@ struct HttpClient::Impl {
 
     // Late comes first: a body without a length looks complete when the guard ends it.
     if (result && !is_late && now.too_large.empty()) {
-      if (asks_to_close(request)) forget();  // httplib waits for the server to say so
+      // httplib waits for the server to say that it closes; and what is left over would be taken
+      // for the start of the next answer.
+      if (asks_to_close(request) || now.has_leftover) forget();
       return HttpResponse{result->status, std::move(now.body),
                           result->get_header_value("Content-Type")};
     }

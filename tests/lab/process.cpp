@@ -82,6 +82,21 @@ std::vector<pid_t> with_descendants(pid_t root) {
   return family;
 }
 
+const std::string kTempPrefix = "/tmp/davy-test-";
+
+/// Removes what test programs that were killed have left behind.
+bool sweep_dead() {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/tmp", ignored)) {
+    std::string path = entry.path();
+    if (path.rfind(kTempPrefix, 0) != 0) continue;
+    pid_t maker = std::atoi(path.c_str() + kTempPrefix.size());
+    if (maker > 0 && ::kill(maker, 0) != 0 && errno == ESRCH)
+      std::filesystem::remove_all(path, ignored);
+  }
+  return true;
+}
+
 }  // namespace
 
 Process::Process(const Command& command) : out_(capture_file()), err_(capture_file()) {
@@ -203,7 +218,8 @@ bool eventually(const std::function<bool()>& is_true, std::chrono::milliseconds 
   return true;
 }
 
-TempDir::TempDir() : path_("/tmp/davy-test-XXXXXX") {
+TempDir::TempDir() : path_(kTempPrefix + std::to_string(getpid()) + "-XXXXXX") {
+  [[maybe_unused]] static const bool swept = sweep_dead();
   if (mkdtemp(path_.data()) == nullptr) fail("mkdtemp");
 }
 
