@@ -1,6 +1,6 @@
 #define DOCTEST_CONFIG_IMPLEMENT
-#include <csignal>
 #include <doctest/doctest.h>
+#include <csignal>
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // as the agent does

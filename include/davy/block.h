@@ -37,8 +37,8 @@ struct VersionCounts {
 };
 
 struct Block {
-  double t = 0;   // seconds since the run's zero, at the end of the span
-  double dt = 0;  // length of the span, > 0
+  double t = 0;                  // seconds since the run's zero, at the end of the span
+  double dt = 0;                 // length of the span, > 0
   std::optional<double> weight;  // the canary's configured share of traffic, 0..1
   VersionCounts baseline;
   VersionCounts canary;

@@ -56,7 +56,7 @@ struct CheckView {
   CheckStatus status = CheckStatus::Pending;
   bool stale = false;  // no result for too long
   WhenStale when_stale = WhenStale::Fail;
-  bool stuck = false;  // a run has not come back since its deadline
+  bool stuck = false;          // a run has not come back since its deadline
   bool blocks_deploy = false;  // passes or warns, but no release may start now
   int consecutive_failures = 0;
   WallMillis since = 0;      // when it took this status
@@ -80,8 +80,8 @@ struct RoleView {
 struct DeploymentView {
   std::string name;
   Verdict verdict;
-  std::string source;       // "scrape: 2 baseline and 1 canary targets"
-  std::string trouble;      // what is wrong with the telemetry now, or ""
+  std::string source;   // "scrape: 2 baseline and 1 canary targets"
+  std::string trouble;  // what is wrong with the telemetry now, or ""
   WallMillis updated = 0;
 };
 
@@ -90,8 +90,8 @@ struct Board {
   WallMillis made = 0;
   Time made_at{};
   bool draining = false;
-  std::vector<CheckView> checks;          // in the order of the config
-  std::vector<RoleView> roles;            // one per kRoles, in that order
+  std::vector<CheckView> checks;  // in the order of the config
+  std::vector<RoleView> roles;    // one per kRoles, in that order
   std::vector<DeploymentView> deployments;
 };
 

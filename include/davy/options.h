@@ -1,7 +1,7 @@
 // Options: the settings of one probe kind or one metric source, described once by the kind itself.
 //
-// Why: the description feeds the config parser, `davy probes`, the schema and the reference page, so
-// a setting cannot be undocumented. The parser checks types, units and required settings with
+// Why: the description feeds the config parser, `davy probes`, the schema and the reference page,
+// so a setting cannot be undocumented. The parser checks types, units and required settings with
 // file:line; `make` sees only values that are right in themselves.
 // Threading: immutable once parsed.
 #pragma once
@@ -19,7 +19,7 @@ namespace davy {
 
 /// How much must be left of something: bytes, or a share of the whole.
 struct Amount {
-  double value = 0;       // bytes, or a ratio 0..1
+  double value = 0;  // bytes, or a ratio 0..1
   bool is_ratio = false;
 };
 
@@ -66,7 +66,9 @@ class Options {
   double number(std::string_view name) const { return get<double>(name); }
   bool flag(std::string_view name) const { return get<bool>(name); }
   Amount amount(std::string_view name) const { return get<Amount>(name); }
-  const std::vector<std::string>& list(std::string_view name) const { return get<std::vector<std::string>>(name); }
+  const std::vector<std::string>& list(std::string_view name) const {
+    return get<std::vector<std::string>>(name);
+  }
 
  private:
   template <typename T>

@@ -33,11 +33,13 @@ struct Outcome {
     Error,  // we could not ask (no descriptors, our own limits): says nothing about the dependency
   };
   Kind kind = Kind::Pass;
-  // A protocol-level answer ("wrong password"), not a symptom ("timed out"): asking again will not help.
+  // A protocol-level answer ("wrong password"), not a symptom ("timed out"): asking again will not
+  // help.
   bool hard = false;
   // A warning that a new release must not be started under (a migration is running).
   bool blocks_deploy = false;
-  std::string reason;   // stable word for machines: "refused", "timeout", "auth"; empty on a plain pass
+  std::string
+      reason;  // stable word for machines: "refused", "timeout", "auth"; empty on a plain pass
   std::string message;  // one line for a person; may name addresses, never secrets
   double value = 0;     // what was measured, when `unit` is not empty
   std::string unit;     // "bytes", "s", "ratio"
@@ -50,7 +52,10 @@ struct Outcome {
     return {.kind = Kind::Warn, .reason = std::move(reason), .message = std::move(message)};
   }
   static Outcome failed(std::string reason, std::string message, bool hard = false) {
-    return {.kind = Kind::Fail, .hard = hard, .reason = std::move(reason), .message = std::move(message)};
+    return {.kind = Kind::Fail,
+            .hard = hard,
+            .reason = std::move(reason),
+            .message = std::move(message)};
   }
   static Outcome unable(std::string reason, std::string message) {
     return {.kind = Kind::Error, .reason = std::move(reason), .message = std::move(message)};

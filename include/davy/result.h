@@ -15,7 +15,8 @@ namespace davy {
 /// What went wrong, in one line: what, where, what was expected, what was seen.
 struct Error {
   std::string what;
-  std::string setting;  // the setting that is to blame, when there is one: lets the config name its line
+  std::string
+      setting;  // the setting that is to blame, when there is one: lets the config name its line
 
   /// The same error, said from further out: `prefix("baseline: ")`.
   Error prefix(std::string_view where) const { return {std::string(where) + what, setting}; }
@@ -24,8 +25,10 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : held_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit by design
-  Result(Error error) : held_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
+  Result(T value)
+      : held_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(Error error)
+      : held_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
 
   explicit operator bool() const { return held_.index() == 0; }
 

@@ -1,14 +1,14 @@
 // Sequential tests: evidence that may be looked at after every block.
 //
 // Why: a canary is watched continuously, and a p-value that is looked at twice is wrong. Every test
-// here is an e-process: if its null hypothesis is true, P(it ever reaches 1/level) <= level, whatever
-// the load, the weights and the moment of looking (Ville 1939).
-// Shapes: n = requests, k = events (errors, slow requests), p = rates 0..1; 1 = baseline V1, 2 =
-// canary V2. Logs are natural. Evidence is kept as logarithms and never overflows.
-// Threading: pure functions and plain values. Failure: none; REQUIRES 0 <= k <= n, all finite.
-// Sources: Turner, Ly, Grunwald 2024 (arXiv 2106.02693) for the two-sample block e-variables;
-// Turner, Grunwald 2022 (2203.09785) for linear null boundaries; Shin, Ramdas, Rinaldo 2022
-// (2203.03532) for sums of tests started at every time. The constants are measured: docs/judging.md.
+// here is an e-process: if its null hypothesis is true, P(it ever reaches 1/level) <= level,
+// whatever the load, the weights and the moment of looking (Ville 1939). Shapes: n = requests, k =
+// events (errors, slow requests), p = rates 0..1; 1 = baseline V1, 2 = canary V2. Logs are natural.
+// Evidence is kept as logarithms and never overflows. Threading: pure functions and plain values.
+// Failure: none; REQUIRES 0 <= k <= n, all finite. Sources: Turner, Ly, Grunwald 2024 (arXiv
+// 2106.02693) for the two-sample block e-variables; Turner, Grunwald 2022 (2203.09785) for linear
+// null boundaries; Shin, Ramdas, Rinaldo 2022 (2203.03532) for sums of tests started at every time.
+// The constants are measured: docs/judging.md.
 #pragma once
 
 #include <array>
@@ -22,7 +22,8 @@ struct Sample {
   double n2 = 0, k2 = 0;
 };
 
-/// What a test assumes until it is disproved. `Worse` tests assume "at most", `NotWorse` "at least".
+/// What a test assumes until it is disproved. `Worse` tests assume "at most", `NotWorse` "at
+/// least".
 struct Null {
   enum class Kind {
     Linear,  // p2 = ratio * p1 + absolute; for rare events, where requests are nearly Poisson
@@ -52,7 +53,9 @@ struct Tempering {
 /// that a regression that begins late meets evidence that has not been lost.
 class WorseTest {
  public:
-  explicit WorseTest(Null null) : null_(null) { log_r_.fill(-std::numeric_limits<double>::infinity()); }
+  explicit WorseTest(Null null) : null_(null) {
+    log_r_.fill(-std::numeric_limits<double>::infinity());
+  }
 
   /// A new stage of traffic: part of the reserve starts afresh, for faults that depend on load.
   void begin_stage();

@@ -49,8 +49,8 @@ struct Collected {
   // The counts since the last block; `t` is left 0 (the caller knows the run's zero). Absent on the
   // first round, and while a side is incomplete: then the next block covers the longer span.
   std::optional<Block> block;
-  std::string trouble;     // what is wrong with the telemetry now, for a person; "" when all is well
-  bool blind = false;      // nothing can be judged while this lasts
+  std::string trouble;  // what is wrong with the telemetry now, for a person; "" when all is well
+  bool blind = false;   // nothing can be judged while this lasts
   std::size_t baseline_targets = 0;  // that answered
   std::size_t canary_targets = 0;
 };

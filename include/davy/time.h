@@ -49,7 +49,8 @@ class Deadline {
   /// What is left; negative once it is past.
   Duration left() const { return at_ - machine_clock().now(); }
   /// What is left in whole milliseconds, at least `least`: for calls to which 0 means "for ever".
-  std::chrono::milliseconds left_ms(std::chrono::milliseconds least = std::chrono::milliseconds(1)) const {
+  std::chrono::milliseconds left_ms(
+      std::chrono::milliseconds least = std::chrono::milliseconds(1)) const {
     auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(left());
     return ms < least ? least : ms;
   }
@@ -59,6 +60,8 @@ class Deadline {
   Time at_;
 };
 
-inline double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+inline double seconds(Duration d) {
+  return std::chrono::duration<double>(d).count();
+}
 
 }  // namespace davy

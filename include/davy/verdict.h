@@ -39,28 +39,29 @@ struct RatioInterval {
 
 /// One metric's part in the verdict.
 struct MetricVerdict {
-  std::string name;      // "error_rate", "latency_p99"
+  std::string name;  // "error_rate", "latency_p99"
   VerdictKind kind = VerdictKind::Inconclusive;
-  double weight = 0;     // share of the rollback evidence that is this metric's; all add up to 1
-  bool gates = true;     // false: cannot prove a pass (coarse buckets), so it does not hold one up
+  double weight = 0;  // share of the rollback evidence that is this metric's; all add up to 1
+  bool gates = true;  // false: cannot prove a pass (coarse buckets), so it does not hold one up
   double baseline_requests = 0;
   double baseline_events = 0;  // errors, or requests slower than the threshold
   double canary_requests = 0;
   double canary_events = 0;
   double baseline_rate = 0;
   double canary_rate = 0;
-  RatioInterval ratio;   // 95 %, valid at any look; canary rate over baseline rate
+  RatioInterval ratio;  // 95 %, valid at any look; canary rate over baseline rate
   // Latency only: the threshold on V1 and the ones V2 is held against, seconds.
   std::optional<double> baseline_threshold;
   std::optional<double> canary_threshold;
   std::optional<double> effective_tolerance;  // after rounding to bucket bounds
-  Evidence fail;                    // "worse than tolerated", rolls back
-  std::optional<Evidence> hold;     // "worse than tolerated", only holds the promotion
-  Evidence warn;                    // "worse at all"; a notice
-  Evidence pass;                    // "not intolerably worse"
+  Evidence fail;                              // "worse than tolerated", rolls back
+  std::optional<Evidence> hold;               // "worse than tolerated", only holds the promotion
+  Evidence warn;                              // "worse at all"; a notice
+  Evidence pass;                              // "not intolerably worse"
   double score = 50;
-  double overdispersion = 1;        // how many times more events vary than chance would have it
-  double discount = 1;              // evidence of the last block counted for 1/this, for that and for a sudden burst
+  double overdispersion = 1;  // how many times more events vary than chance would have it
+  double discount =
+      1;  // evidence of the last block counted for 1/this, for that and for a sudden burst
   std::string sentence;
 };
 
@@ -75,18 +76,18 @@ struct Verdict {
   VerdictKind kind = VerdictKind::Inconclusive;
   std::string deployment;
   std::string revision;
-  std::string stage;       // "25%", or "" when no stages are configured
-  double t = 0;            // end of the block that decided, seconds since the run began
-  double score = 50;       // 0 = evidence to roll back complete, 100 = to promote complete
+  std::string stage;  // "25%", or "" when no stages are configured
+  double t = 0;       // end of the block that decided, seconds since the run began
+  double score = 50;  // 0 = evidence to roll back complete, 100 = to promote complete
   double baseline_requests = 0;
   double canary_requests = 0;
-  std::string reason;      // one sentence a person understands
-  std::string next;        // what to do about it
-  Needs needs;             // for inconclusive
+  std::string reason;                // one sentence a person understands
+  std::string next;                  // what to do about it
+  Needs needs;                       // for inconclusive
   std::vector<std::string> notices;  // WARN and other things that block nothing
   std::vector<MetricVerdict> metrics;
-  Evidence rollback;       // all rollback metrics together
-  std::string url;         // permanent address of this evidence
+  Evidence rollback;  // all rollback metrics together
+  std::string url;    // permanent address of this evidence
 };
 
 }  // namespace davy

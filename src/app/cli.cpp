@@ -1,11 +1,11 @@
 #include "app/cli.h"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <fmt/format.h>
 
 #include "app/cli/commands.h"
 #include "app/daemon.h"
@@ -15,7 +15,8 @@ namespace davy::app {
 namespace {
 
 /// CLI11 wants to convert by itself; durations are ours ("30s", "10m").
-CLI::Option* add_duration(CLI::App* command, const std::string& name, Duration& into, const std::string& help) {
+CLI::Option* add_duration(CLI::App* command, const std::string& name, Duration& into,
+                          const std::string& help) {
   return command
       ->add_option_function<std::string>(
           name,
@@ -30,32 +31,46 @@ CLI::Option* add_duration(CLI::App* command, const std::string& name, Duration& 
 }
 
 void add_gate(CLI::App* command, GateOptions& o) {
-  command->add_option("deployment", o.deployment, "The deployment's name in the agent's config")->required();
-  command->add_option("--url", o.url, "The agent's API")->envname("DAVY_URL")->capture_default_str();
+  command->add_option("deployment", o.deployment, "The deployment's name in the agent's config")
+      ->required();
+  command->add_option("--url", o.url, "The agent's API")
+      ->envname("DAVY_URL")
+      ->capture_default_str();
   command->add_flag("--json", o.json, "Print the verdict with its evidence as JSON");
-  command->add_flag("--marginal-passes", o.marginal_passes, "Take `marginal` for a pass (default: wait on)");
+  command->add_flag("--marginal-passes", o.marginal_passes,
+                    "Take `marginal` for a pass (default: wait on)");
 }
 
 constexpr const char* kExitCodes =
-    "Exit codes: 0 pass, 1 fail, 2 usage or config, 3 error (cannot judge, cannot reach), 75 inconclusive at the timeout.";
+    "Exit codes: 0 pass, 1 fail, 2 usage or config, 3 error (cannot judge, cannot reach), 75 "
+    "inconclusive at the timeout.";
 
 int parse_and_run(int argc, char** argv) {
-  CLI::App app{"davy: is each instance well, is the new version worse than the old one, and may the rollout go on?", "davy"};
+  CLI::App app{
+      "davy: is each instance well, is the new version worse than the old one, and may the rollout "
+      "go on?",
+      "davy"};
   app.require_subcommand(1);
   app.footer(std::string(kExitCodes) + "\nStart here: davy demo");
   int code = kExitPass;
 
   DaemonOptions agent;
-  CLI::App* agent_command = app.add_subcommand("agent", "Run checks and judge deployments until SIGTERM");
-  agent_command->add_option("-c,--config", agent.config_file, "The config file")->envname("DAVY_CONFIG")->required();
-  agent_command->footer("SIGTERM drains and exits 0. SIGHUP reloads; a broken file changes nothing.\n"
-                        "Example: davy agent --config /etc/davy/davy.yaml");
+  CLI::App* agent_command =
+      app.add_subcommand("agent", "Run checks and judge deployments until SIGTERM");
+  agent_command->add_option("-c,--config", agent.config_file, "The config file")
+      ->envname("DAVY_CONFIG")
+      ->required();
+  agent_command->footer(
+      "SIGTERM drains and exits 0. SIGHUP reloads; a broken file changes nothing.\n"
+      "Example: davy agent --config /etc/davy/davy.yaml");
   agent_command->callback([&] { code = run_daemon(agent); });
 
   GateOptions gate;
-  CLI::App* gate_command = app.add_subcommand("gate", "Ask a running agent for a deployment's verdict");
+  CLI::App* gate_command =
+      app.add_subcommand("gate", "Ask a running agent for a deployment's verdict");
   gate_command->require_subcommand(1);
-  CLI::App* wait = gate_command->add_subcommand("wait", "Wait for a verdict, showing how far it is");
+  CLI::App* wait =
+      gate_command->add_subcommand("wait", "Wait for a verdict, showing how far it is");
   add_gate(wait, gate);
   add_duration(wait, "--timeout", gate.timeout, "Give up after this long");
   wait->footer(std::string(kExitCodes) + "\nExample: davy gate wait checkout --timeout 15m");
@@ -66,46 +81,61 @@ int parse_and_run(int argc, char** argv) {
   check->callback([&] { code = gate_check(gate); });
 
   HealthcheckOptions health;
-  CLI::App* health_command = app.add_subcommand("healthcheck", "Ask a running agent for a role; for HEALTHCHECK in images without curl");
-  health_command->add_option("--url", health.url, "The agent's health listener")->envname("DAVY_HEALTH_URL")->capture_default_str();
+  CLI::App* health_command = app.add_subcommand(
+      "healthcheck", "Ask a running agent for a role; for HEALTHCHECK in images without curl");
+  health_command->add_option("--url", health.url, "The agent's health listener")
+      ->envname("DAVY_HEALTH_URL")
+      ->capture_default_str();
   health_command->add_option("--role", health.role, "Which role")
       ->check(CLI::IsMember({"startup", "liveness", "readiness", "deploy"}))
       ->capture_default_str();
-  add_duration(health_command, "--timeout", health.timeout, "Unhealthy after this long without an answer");
+  add_duration(health_command, "--timeout", health.timeout,
+               "Unhealthy after this long without an answer");
   health_command->add_flag("--json", health.json, "Print health+json");
-  health_command->footer("Exit codes: 0 healthy, 1 not.\nExample: HEALTHCHECK CMD [\"davy\", \"healthcheck\"]");
+  health_command->footer(
+      "Exit codes: 0 healthy, 1 not.\nExample: HEALTHCHECK CMD [\"davy\", \"healthcheck\"]");
   health_command->callback([&] { code = healthcheck(health); });
 
   ConfigCheckOptions config;
   CLI::App* config_command = app.add_subcommand("config", "Work with config files");
   config_command->require_subcommand(1);
-  CLI::App* config_check_command = config_command->add_subcommand("check", "Say what is wrong with a config, or what it means");
+  CLI::App* config_check_command =
+      config_command->add_subcommand("check", "Say what is wrong with a config, or what it means");
   config_check_command->add_option("file", config.file, "The config file")->required();
   config_check_command->add_flag("--json", config.json, "Print the problems as JSON");
   config_check_command->footer("Exit codes: 0 good, 2 not.\nExample: davy config check davy.yaml");
   config_check_command->callback([&] { code = config_check(config); });
 
   ReplayOptions replayed;
-  CLI::App* replay_command = app.add_subcommand("replay", "Judge recorded blocks again; no network");
-  replay_command->add_option("file", replayed.file, "NDJSON, one block per line; - for standard input")->required();
-  replay_command->add_option("--policy", replayed.policy_file, "The policy: part of a config (default: the default policy)");
+  CLI::App* replay_command =
+      app.add_subcommand("replay", "Judge recorded blocks again; no network");
+  replay_command
+      ->add_option("file", replayed.file, "NDJSON, one block per line; - for standard input")
+      ->required();
+  replay_command->add_option("--policy", replayed.policy_file,
+                             "The policy: part of a config (default: the default policy)");
   replay_command->add_flag("--json", replayed.json, "Print the final verdict alone, as JSON");
-  replay_command->footer(std::string(kExitCodes) + "\nExample: davy replay run.ndjson --policy policy.yaml");
+  replay_command->footer(std::string(kExitCodes) +
+                         "\nExample: davy replay run.ndjson --policy policy.yaml");
   replay_command->callback([&] { code = replay(replayed); });
 
   DemoOptions demo_options;
-  CLI::App* demo_command = app.add_subcommand("demo", "Watch davy judge two versions of a small shop on this machine");
+  CLI::App* demo_command =
+      app.add_subcommand("demo", "Watch davy judge two versions of a small shop on this machine");
   demo_command->add_option("--scenario", demo_options.scenario, "What V2 does")
       ->check(CLI::IsMember({"good", "errors", "slow", "late", "flaky-dependency"}))
       ->capture_default_str();
   add_duration(demo_command, "--duration", demo_options.duration, "End after this long");
-  demo_command->add_flag("--until-verdict", demo_options.until_verdict, "End with the verdict, and with its exit code");
+  demo_command->add_flag("--until-verdict", demo_options.until_verdict,
+                         "End with the verdict, and with its exit code");
   demo_command->add_flag("--json", demo_options.json, "Print the final verdict as JSON");
-  demo_command->footer(std::string(kExitCodes) + "\nExample: davy demo --scenario late --until-verdict");
+  demo_command->footer(std::string(kExitCodes) +
+                       "\nExample: davy demo --scenario late --until-verdict");
   demo_command->callback([&] { code = demo(demo_options); });
 
   DemoAppOptions shop;
-  CLI::App* shop_command = app.add_subcommand("demo-app", "One version of the demo's shop")->group("");
+  CLI::App* shop_command =
+      app.add_subcommand("demo-app", "One version of the demo's shop")->group("");
   shop_command->add_option("--port", shop.port);
   shop_command->add_option("--version", shop.version);
   shop_command->add_option("--behaviour", shop.behaviour);

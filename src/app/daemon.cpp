@@ -1,12 +1,12 @@
 #include "app/daemon.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <fmt/format.h>
 #include <memory>
 #include <thread>
-#include <unistd.h>
 
 #include "app/deployment_watch.h"
 #include "app/noticeboard.h"
@@ -28,7 +28,9 @@ constexpr std::size_t kScrapeThreads = 16;
 constexpr std::size_t kWaitingScrapes = 1024;
 constexpr Duration kLastWait = std::chrono::seconds(2);  // for probes that do not come back
 
-config::Kinds kinds() { return {probe_kinds(), source_kinds()}; }
+config::Kinds kinds() {
+  return {probe_kinds(), source_kinds()};
+}
 
 log::Format format_of(const config::Config& c) {
   return c.log.format == config::LogFormat::Json ? log::Format::Json : log::Format::Text;
@@ -54,14 +56,17 @@ sigset_t handled_signals() {
 
 /// Evidence is kept over a reload only when nothing that made it has changed.
 bool is_same(const config::Deployment& a, const config::Deployment& b) {
-  return a.name == b.name && a.revision == b.revision && a.source == b.source && a.settings == b.settings &&
-         a.requests == b.requests && a.policy == b.policy && a.stages == b.stages;
+  return a.name == b.name && a.revision == b.revision && a.source == b.source &&
+         a.settings == b.settings && a.requests == b.requests && a.policy == b.policy &&
+         a.stages == b.stages;
 }
 
 class Daemon {
  public:
   Daemon(const DaemonOptions& options, config::Config config)
-      : options_(options), config_(std::move(config)), noticeboard_(config_.service, machine_clock()) {}
+      : options_(options),
+        config_(std::move(config)),
+        noticeboard_(config_.service, machine_clock()) {}
 
   int run();
 
@@ -79,8 +84,9 @@ class Daemon {
   net::Watchdog watchdog_;
   Workers probe_workers_{"davy-probe", kProbeThreads, 0};
   Workers scrape_workers_{"davy-scrape", kScrapeThreads, kWaitingScrapes};
-  schedule::Scheduler scheduler_{clock_, probe_workers_, watchdog_, metrics_,
-                                 [this](std::vector<CheckView> checks) { noticeboard_.pin_checks(std::move(checks)); }};
+  schedule::Scheduler scheduler_{
+      clock_, probe_workers_, watchdog_, metrics_,
+      [this](std::vector<CheckView> checks) { noticeboard_.pin_checks(std::move(checks)); }};
   Guarded<std::vector<std::unique_ptr<DeploymentWatch>>> deployments_;
   std::unique_ptr<serve::HealthRoutes> health_routes_;
   std::unique_ptr<serve::ApiRoutes> api_routes_;
@@ -135,10 +141,12 @@ Result<Done> Daemon::listen() {
       return response;
     };
   };
-  health_ = std::make_unique<serve::Front>("health", serve::ConnectionLimits{}, counted("health", *health_routes_),
+  health_ = std::make_unique<serve::Front>("health", serve::ConnectionLimits{},
+                                           counted("health", *health_routes_),
                                            [this] { metrics_.shed("health"); });
-  api_ = std::make_unique<serve::Front>("api", serve::ConnectionLimits{}, counted("api", *api_routes_),
-                                        [this] { metrics_.shed("api"); });
+  api_ =
+      std::make_unique<serve::Front>("api", serve::ConnectionLimits{}, counted("api", *api_routes_),
+                                     [this] { metrics_.shed("api"); });
   if (Result<Done> ok = health_->start(config_.health); !ok) return ok;
   return api_->start(config_.api);
 }
@@ -163,8 +171,9 @@ void Daemon::apply(const config::Config& config) {
       continue;
     }
     next.push_back(std::make_unique<DeploymentWatch>(
-        d, DeploymentWatch::Means{clock_, scrape_workers_, watchdog_, metrics_,
-                                  [this](DeploymentView view) { noticeboard_.pin_deployment(std::move(view)); }}));
+        d, DeploymentWatch::Means{
+               clock_, scrape_workers_, watchdog_, metrics_,
+               [this](DeploymentView view) { noticeboard_.pin_deployment(std::move(view)); }}));
     next.back()->start();
   }
   old.clear();  // stops those that are gone, before their pins are taken down
@@ -209,7 +218,8 @@ int Daemon::shut_down(const sigset_t& signals) {
   scheduler_.stop();
   deployments_.lock()->clear();
   // 5. Probes that do not come back are left behind.
-  for (int i = 0; i < 20 && probe_workers_.busy() > 0; ++i) std::this_thread::sleep_for(kLastWait / 20);
+  for (int i = 0; i < 20 && probe_workers_.busy() > 0; ++i)
+    std::this_thread::sleep_for(kLastWait / 20);
   std::size_t left = probe_workers_.busy();
   log::info("stopped", {{"probes_left", std::to_string(left)}});
   log::stop();
@@ -222,7 +232,8 @@ int Daemon::shut_down(const sigset_t& signals) {
 int run_daemon(const DaemonOptions& options) {
   config::Loaded loaded = config::load_file(options.config_file, kinds());
   if (!loaded.config) {
-    for (const config::Problem& problem : loaded.problems) fmt::print(stderr, "{}\n", problem.text());
+    for (const config::Problem& problem : loaded.problems)
+      fmt::print(stderr, "{}\n", problem.text());
     return 2;
   }
   return Daemon(options, *std::move(loaded.config)).run();

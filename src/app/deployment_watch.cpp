@@ -1,7 +1,7 @@
 #include "app/deployment_watch.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "base/log.h"
 #include "base/thread_name.h"
@@ -72,7 +72,8 @@ void DeploymentWatch::round() {
   } else if (collected.blind) {
     judge_->see_trouble(t, collected.trouble);
   }
-  means_.metrics.collected(deployment_.name, collected.block.has_value(), !collected.trouble.empty());
+  means_.metrics.collected(deployment_.name, collected.block.has_value(),
+                           !collected.trouble.empty());
   pin(collected);
 }
 
@@ -87,7 +88,9 @@ void DeploymentWatch::pin(const Collected& collected) {
   view.trouble = collected.trouble;
   view.updated = means_.clock.wall();
   if (told_ != view.verdict.kind) {
-    auto tell = view.verdict.kind == VerdictKind::Fail || view.verdict.kind == VerdictKind::Error ? log::warn : log::info;
+    auto tell = view.verdict.kind == VerdictKind::Fail || view.verdict.kind == VerdictKind::Error
+                    ? log::warn
+                    : log::info;
     tell("verdict", {{"deployment", view.name},
                      {"verdict", std::string(word(view.verdict.kind))},
                      {"revision", revision_},
@@ -95,7 +98,8 @@ void DeploymentWatch::pin(const Collected& collected) {
     told_ = view.verdict.kind;
   }
   if (trouble_told_ != view.trouble) {
-    if (!view.trouble.empty()) log::warn("source has trouble", {{"deployment", view.name}, {"what", view.trouble}});
+    if (!view.trouble.empty())
+      log::warn("source has trouble", {{"deployment", view.name}, {"what", view.trouble}});
     if (view.trouble.empty()) log::info("source is well again", {{"deployment", view.name}});
     trouble_told_ = view.trouble;
   }

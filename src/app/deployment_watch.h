@@ -63,7 +63,7 @@ class DeploymentWatch {
   std::unique_ptr<Source> source_;
   std::unique_ptr<canary::Judge> judge_;
   std::string revision_;
-  Time zero_;                       // the run's t = 0
+  Time zero_;                        // the run's t = 0
   std::optional<VerdictKind> told_;  // the verdict that the log knows
   std::string trouble_told_;
   Wishes wishes_;

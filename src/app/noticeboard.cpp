@@ -25,7 +25,8 @@ void Noticeboard::pin_checks(std::vector<CheckView> checks) {
 void Noticeboard::pin_deployment(DeploymentView deployment) {
   auto parts = parts_.lock();
   std::vector<DeploymentView>& all = parts->board.deployments;
-  auto same = std::find_if(all.begin(), all.end(), [&](const DeploymentView& d) { return d.name == deployment.name; });
+  auto same = std::find_if(all.begin(), all.end(),
+                           [&](const DeploymentView& d) { return d.name == deployment.name; });
   if (same == all.end()) {
     all.push_back(std::move(deployment));
   } else {
@@ -59,7 +60,9 @@ void Noticeboard::publish(Parts& parts) {
     const RoleView& now = parts.board.roles[i];
     if (now.ok == before[i].ok) continue;
     auto tell = now.ok ? log::info : log::warn;
-    tell("role changed", {{"role", std::string(word(now.role))}, {"ok", now.ok ? "true" : "false"}, {"reason", now.reason}});
+    tell("role changed", {{"role", std::string(word(now.role))},
+                          {"ok", now.ok ? "true" : "false"},
+                          {"reason", now.reason}});
   }
   published_.set(std::make_shared<const Board>(parts.board));
 }

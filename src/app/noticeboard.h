@@ -1,8 +1,7 @@
 // Noticeboard: where the parts of davy pin what they know; it publishes the Board.
 //
-// Why: the scheduler knows checks, each deployment knows its verdict, the daemon knows that it drains.
-// Whoever answers needs one snapshot of it all.
-// Threading: thread-safe.
+// Why: the scheduler knows checks, each deployment knows its verdict, the daemon knows that it
+// drains. Whoever answers needs one snapshot of it all. Threading: thread-safe.
 #pragma once
 
 #include <memory>

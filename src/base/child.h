@@ -1,13 +1,13 @@
 // Child: a process of ours that dies with us.
 //
-// Why: helpers and the demo's services must never outlive their parent. Created with posix semantics
-// that matter here: own signal mask, SIGKILL when the parent dies, output into a file.
+// Why: helpers and the demo's services must never outlive their parent. Created with posix
+// semantics that matter here: own signal mask, SIGKILL when the parent dies, output into a file.
 // Threading: a Child belongs to one thread. Failure: spawn() returns an Error, nothing throws.
 #pragma once
 
+#include <sys/types.h>
 #include <optional>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 #include "davy/result.h"

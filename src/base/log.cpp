@@ -1,18 +1,18 @@
 #include "base/log.h"
 
-#include <atomic>
-#include <chrono>
-#include <ctime>
 #include <fmt/format.h>
-#include <memory>
-#include <nlohmann/json.hpp>
 #include <spdlog/async.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <thread>
-#include <unistd.h>
 #include <sys/prctl.h>
+#include <unistd.h>
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/text.h"
 
@@ -39,8 +39,8 @@ std::string timestamp() {
   std::time_t whole = static_cast<std::time_t>(ms / 1000);
   std::tm utc{};
   gmtime_r(&whole, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
+                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
 }
 
 /// The line is made whole here: spdlog's own pattern does not escape what it puts into JSON.
@@ -52,13 +52,16 @@ std::string render(Format format, std::string_view level, std::string_view what,
   }
   std::string line = fmt::format("{} {:<5} {}", timestamp(), level, what);
   for (const Field& field : fields) {
-    bool plain = !field.second.empty() && field.second.find_first_of(" \"\n\t=") == std::string::npos;
-    line += fmt::format(" {}={}", field.first, plain ? field.second : text::quoted(field.second, 400));
+    bool plain =
+        !field.second.empty() && field.second.find_first_of(" \"\n\t=") == std::string::npos;
+    line +=
+        fmt::format(" {}={}", field.first, plain ? field.second : text::quoted(field.second, 400));
   }
   return text::valid_utf8(line);
 }
 
-void write(spdlog::level::level_enum level, std::string_view name, std::string_view what, Fields fields) {
+void write(spdlog::level::level_enum level, std::string_view name, std::string_view what,
+           Fields fields) {
   State& s = state();
   if (!s.logger) {
     if (level < spdlog::level::warn) return;  // one-shot commands speak on stdout themselves
@@ -85,13 +88,12 @@ spdlog::level::level_enum spd_level(Level level) {
 void start(Format format, Level level) {
   State& s = state();
   s.format = format;
-  s.pool = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1, [] {
-    prctl(PR_SET_NAME, "davy-log");
-  });
+  s.pool = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1,
+                                                          [] { prctl(PR_SET_NAME, "davy-log"); });
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   // overrun_oldest never blocks the caller (discard_new does not exist in spdlog 1.10).
-  auto logger = std::make_shared<spdlog::async_logger>("davy", sink, s.pool,
-                                                       spdlog::async_overflow_policy::overrun_oldest);
+  auto logger = std::make_shared<spdlog::async_logger>(
+      "davy", sink, s.pool, spdlog::async_overflow_policy::overrun_oldest);
   logger->set_formatter(std::make_unique<spdlog::pattern_formatter>("%v"));
   logger->set_level(spd_level(level));
   logger->flush_on(spdlog::level::info);
@@ -113,10 +115,18 @@ void stop() {
   closer.join();
 }
 
-void debug(std::string_view what, Fields fields) { write(spdlog::level::debug, "debug", what, fields); }
-void info(std::string_view what, Fields fields) { write(spdlog::level::info, "info", what, fields); }
-void warn(std::string_view what, Fields fields) { write(spdlog::level::warn, "warn", what, fields); }
-void error(std::string_view what, Fields fields) { write(spdlog::level::err, "error", what, fields); }
+void debug(std::string_view what, Fields fields) {
+  write(spdlog::level::debug, "debug", what, fields);
+}
+void info(std::string_view what, Fields fields) {
+  write(spdlog::level::info, "info", what, fields);
+}
+void warn(std::string_view what, Fields fields) {
+  write(spdlog::level::warn, "warn", what, fields);
+}
+void error(std::string_view what, Fields fields) {
+  write(spdlog::level::err, "error", what, fields);
+}
 
 std::uint64_t dropped() {
   State& s = state();

@@ -1,9 +1,9 @@
 #include "base/text.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <fmt/format.h>
 #include <numeric>
 
 namespace davy::text {

@@ -13,7 +13,8 @@ std::string_view trim(std::string_view s);
 std::vector<std::string_view> split(std::string_view s, char at);
 std::string join(const std::vector<std::string>& parts, std::string_view between);
 
-/// For messages: in double quotes, control characters and bad UTF-8 escaped, cut after `limit` bytes.
+/// For messages: in double quotes, control characters and bad UTF-8 escaped, cut after `limit`
+/// bytes.
 std::string quoted(std::string_view s, std::size_t limit = 80);
 
 /// Replaces every byte that is not part of valid UTF-8 by U+FFFD.

@@ -1,8 +1,8 @@
 #include "base/units.h"
 
+#include <fmt/format.h>
 #include <charconv>
 #include <cmath>
-#include <fmt/format.h>
 
 #include "base/text.h"
 
@@ -14,13 +14,18 @@ struct Unit {
   double factor;
 };
 
-constexpr Unit kTimeUnits[] = {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1.0},
+constexpr Unit kTimeUnits[] = {{"ns", 1e-9}, {"us", 1e-6},  {"ms", 1e-3},  {"s", 1.0},
                                {"m", 60.0},  {"h", 3600.0}, {"d", 86400.0}};
-constexpr Unit kByteUnits[] = {{"", 1.0},           {"B", 1.0},
-                               {"kB", 1e3},         {"MB", 1e6},
-                               {"GB", 1e9},         {"TB", 1e12},
-                               {"KiB", 1024.0},     {"MiB", 1048576.0},
-                               {"GiB", 1073741824.0}, {"TiB", 1099511627776.0}};
+constexpr Unit kByteUnits[] = {{"", 1.0},
+                               {"B", 1.0},
+                               {"kB", 1e3},
+                               {"MB", 1e6},
+                               {"GB", 1e9},
+                               {"TB", 1e12},
+                               {"KiB", 1024.0},
+                               {"MiB", 1048576.0},
+                               {"GiB", 1073741824.0},
+                               {"TiB", 1099511627776.0}};
 
 /// Takes a plain decimal (no sign, no exponent, no "inf") off the front of `s`.
 bool take_decimal(std::string_view& s, double& value) {

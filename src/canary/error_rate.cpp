@@ -15,7 +15,9 @@ stats::Null linear(const config::Margin& m) {
   return {.kind = stats::Null::Kind::Linear, .ratio = m.ratio, .absolute = m.absolute};
 }
 
-double share(double k, double n) { return n > 0 ? k / n : 0; }
+double share(double k, double n) {
+  return n > 0 ? k / n : 0;
+}
 
 }  // namespace
 
@@ -78,7 +80,8 @@ double ErrorRate::widen_for_pods(const Block& block) const {
   if (!policy_.robustness.on) return 1;
   std::vector<stats::Pod> pods;
   for (const auto& [id, pod] : baseline_pods_) pods.push_back(pod);
-  return stats::pod_margin(pods, std::max<std::size_t>(1, block.canary.pods.size()), split_.factor());
+  return stats::pod_margin(pods, std::max<std::size_t>(1, block.canary.pods.size()),
+                           split_.factor());
 }
 
 Growth ErrorRate::growth(double n1, double n2) const {

@@ -1,8 +1,8 @@
 // The error-rate metric: is V2's share of failed requests worse than tolerated?
 //
 // Why: the block e-variable for rare events (Null::Linear) needs only that the *average* rates of a
-// block satisfy the null, so bursts common to both versions, ramps and changing weights are harmless.
-// Threading: not thread-safe; owned by its Judge.
+// block satisfy the null, so bursts common to both versions, ramps and changing weights are
+// harmless. Threading: not thread-safe; owned by its Judge.
 #pragma once
 
 #include <map>

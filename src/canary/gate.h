@@ -1,8 +1,8 @@
 // Gate: several metrics, one decision.
 //
 // Why: the weighted average of e-processes is an e-process under any dependence between them, so
-// "any false rollback, ever" keeps its level without dividing it among the metrics (Vovk, Wang 2021,
-// arXiv 1912.06116). A pass needs every gating metric (intersection-union: no correction).
+// "any false rollback, ever" keeps its level without dividing it among the metrics (Vovk, Wang
+// 2021, arXiv 1912.06116). A pass needs every gating metric (intersection-union: no correction).
 // Threading: pure.
 #pragma once
 
@@ -22,7 +22,7 @@ struct GateResult {
   double log_average = 0;  // of the e-processes, weighted
   bool fail = false;
   bool pass = false;
-  double least_pass = 0;  // log e of the gating metric that is farthest from its pass
+  double least_pass = 0;       // log e of the gating metric that is farthest from its pass
   std::vector<double> scores;  // per metric, 0..100: a progress bar of proof, 50 = nothing known
   double score = 50;           // the least among gating metrics, 0 once it fails
 };

@@ -1,8 +1,8 @@
 #include "canary/judge.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fmt/format.h>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -23,7 +23,9 @@ constexpr double kNever = 86400;  // an estimate beyond a day is none
 
 /// A verdict that stands is given up only at half its evidence: it must not flicker at the limit.
 /// (Evidence that has once reached its limit keeps its promise whatever it does later.)
-double keep_limit(bool stands, double limit) { return stands ? limit / 2 : limit; }
+double keep_limit(bool stands, double limit) {
+  return stands ? limit / 2 : limit;
+}
 
 double error_weight(const config::Policy& p) {
   return p.latency ? kErrorWeight / (kErrorWeight + kLatencyWeight) : 1.0;
@@ -34,17 +36,19 @@ std::optional<Latency> latency_of(const config::Policy& p) {
   return Latency(p, 1 - error_weight(p));
 }
 
-std::string percent(double share) { return fmt::format("{:g}%", share * 100); }
+std::string percent(double share) {
+  return fmt::format("{:g}%", share * 100);
+}
 
 void average(std::optional<double>& per_second, double requests, double dt) {
   double now = requests / dt;
-  per_second = per_second ? *per_second + (1 - std::exp2(-dt / kRateHalfLife)) * (now - *per_second) : now;
+  per_second =
+      per_second ? *per_second + (1 - std::exp2(-dt / kRateHalfLife)) * (now - *per_second) : now;
 }
 
 const MetricVerdict& most_against(const std::vector<MetricVerdict>& metrics, auto evidence) {
-  return *std::max_element(metrics.begin(), metrics.end(), [&](const auto& a, const auto& b) {
-    return evidence(a) < evidence(b);
-  });
+  return *std::max_element(metrics.begin(), metrics.end(),
+                           [&](const auto& a, const auto& b) { return evidence(a) < evidence(b); });
 }
 
 /// log of the weighted average of e-processes, weights normalised.
@@ -129,20 +133,22 @@ void Judge::decide(double t) {
   }
   GateResult result = gate(inputs, policy_.false_rollback, policy_.false_promote);
   double pass_limit = std::log(1 / policy_.false_promote);
-  bool still_passes = verdict_.kind == VerdictKind::Pass && result.least_pass >= keep_limit(true, pass_limit);
+  bool still_passes =
+      verdict_.kind == VerdictKind::Pass && result.least_pass >= keep_limit(true, pass_limit);
   double hold = log_average(metrics, [](const MetricVerdict& m) {
     return m.hold ? std::optional<double>(m.hold->log_e) : std::nullopt;
   });
-  double worse = log_average(metrics, [](const MetricVerdict& m) { return std::optional<double>(m.warn.log_e); });
+  double worse = log_average(
+      metrics, [](const MetricVerdict& m) { return std::optional<double>(m.warn.log_e); });
   double hold_limit = std::log(1 / policy_.false_hold);
 
   for (std::size_t i = 0; i < metrics.size(); ++i) {
     MetricVerdict& m = metrics[i];
     m.score = result.scores[i];
-    m.kind = m.fail.log_e >= m.fail.limit                  ? VerdictKind::Fail
-             : m.hold && m.hold->log_e >= m.hold->limit    ? VerdictKind::Marginal
-             : m.gates && m.pass.log_e >= m.pass.limit     ? VerdictKind::Pass
-                                                           : VerdictKind::Inconclusive;
+    m.kind = m.fail.log_e >= m.fail.limit               ? VerdictKind::Fail
+             : m.hold && m.hold->log_e >= m.hold->limit ? VerdictKind::Marginal
+             : m.gates && m.pass.log_e >= m.pass.limit  ? VerdictKind::Pass
+                                                        : VerdictKind::Inconclusive;
     m.sentence = say_metric(m, policy_);
   }
   verdict_.metrics = std::move(metrics);
@@ -158,20 +164,25 @@ void Judge::decide(double t) {
   std::string missing = absence(t);
   if (result.fail) {
     become(VerdictKind::Fail, t);
-    verdict_.reason = say_fail(most_against(verdict_.metrics,
-                                            [](const MetricVerdict& m) { return std::log(m.weight) + m.fail.log_e; }),
-                               verdict_.rollback, policy_);
-    verdict_.next = "Send V2's traffic back to V1. davy answers fail for this revision until a new run is opened.";
+    verdict_.reason = say_fail(
+        most_against(verdict_.metrics,
+                     [](const MetricVerdict& m) { return std::log(m.weight) + m.fail.log_e; }),
+        verdict_.rollback, policy_);
+    verdict_.next =
+        "Send V2's traffic back to V1. davy answers fail for this revision until a new run is "
+        "opened.";
     return;
   }
   if (!trouble_.empty()) {
     become(VerdictKind::Error, t);
     verdict_.reason = "Cannot judge: " + trouble_;
-    verdict_.next = "Mend the telemetry; nothing is held against V2 for it, and nothing passes meanwhile.";
+    verdict_.next =
+        "Mend the telemetry; nothing is held against V2 for it, and nothing passes meanwhile.";
     return;
   }
   if (latency_ && !latency_->offered() && any_) {
-    verdict_.notices.emplace_back("Latency is not judged: neither version has a latency histogram.");
+    verdict_.notices.emplace_back(
+        "Latency is not judged: neither version has a latency histogram.");
   }
   if (worse >= hold_limit) {
     verdict_.notices.push_back(say_worse(
@@ -179,10 +190,13 @@ void Judge::decide(double t) {
   }
   if (hold >= keep_limit(verdict_.kind == VerdictKind::Marginal, hold_limit)) {
     become(VerdictKind::Marginal, t);
-    verdict_.reason = say_hold(most_against(verdict_.metrics,
-                                            [](const MetricVerdict& m) { return m.hold ? m.hold->log_e : -1e9; }),
-                               policy_);
-    verdict_.next = "Do not promote yet: find out why V2 is slower, or allow it in policy.latency.warn_increase.";
+    verdict_.reason =
+        say_hold(most_against(verdict_.metrics,
+                              [](const MetricVerdict& m) { return m.hold ? m.hold->log_e : -1e9; }),
+                 policy_);
+    verdict_.next =
+        "Do not promote yet: find out why V2 is slower, or allow it in "
+        "policy.latency.warn_increase.";
     return;
   }
   if (!missing.empty()) {
@@ -201,22 +215,27 @@ void Judge::decide(double t) {
   bool given_up = in_stage >= seconds(policy_.max_stage);
   if (given_up && policy_.when_undecided == config::WhenUndecided::Advance) {
     become(VerdictKind::Pass, t);
-    verdict_.reason = fmt::format("Undecided after {}; the policy says to advance then.", units::show(policy_.max_stage));
+    verdict_.reason = fmt::format("Undecided after {}; the policy says to advance then.",
+                                  units::show(policy_.max_stage));
     verdict_.next = "Advance, and watch.";
     return;
   }
   if (given_up && policy_.when_undecided == config::WhenUndecided::Rollback) {
     become(VerdictKind::Fail, t);
-    verdict_.reason = fmt::format("Undecided after {}; the policy says to roll back then.", units::show(policy_.max_stage));
+    verdict_.reason = fmt::format("Undecided after {}; the policy says to roll back then.",
+                                  units::show(policy_.max_stage));
     verdict_.next = "Send V2's traffic back to V1.";
     return;
   }
   become(VerdictKind::Inconclusive, t);
   verdict_.needs = needs(verdict_.metrics, t);
   verdict_.reason = say_undecided(verdict_);
-  verdict_.next = given_up ? fmt::format("The stage's time ({}) is over: hold here and decide by hand, or give V2 more traffic.",
-                                         units::show(policy_.max_stage))
-                           : fmt::format("Wait; undecided after {} it will be held.", units::show(policy_.max_stage));
+  verdict_.next = given_up ? fmt::format(
+                                 "The stage's time ({}) is over: hold here and decide by hand, or "
+                                 "give V2 more traffic.",
+                                 units::show(policy_.max_stage))
+                           : fmt::format("Wait; undecided after {} it will be held.",
+                                         units::show(policy_.max_stage));
 }
 
 /// The time of a verdict is that of the block that brought it.
@@ -228,10 +247,12 @@ void Judge::become(VerdictKind kind, double t) {
 
 std::string Judge::absence(double t) const {
   if (!any_) return "No traffic seen yet.";
-  if (!stage_) return fmt::format("V2 has had no requests yet; V1 had {}.", text::grouped(baseline_seen_));
+  if (!stage_)
+    return fmt::format("V2 has had no requests yet; V1 had {}.", text::grouped(baseline_seen_));
   bool off = stage_->weight && *stage_->weight <= 0;
   if (!off && t - last_canary_ >= kSilence) {
-    return fmt::format("V2 has had no requests for {:.0f} s: no data is not good data.", t - last_canary_);
+    return fmt::format("V2 has had no requests for {:.0f} s: no data is not good data.",
+                       t - last_canary_);
   }
   bool alone = stage_->weight && *stage_->weight >= 1;
   if (!alone && t - last_baseline_ >= kSilence) {
@@ -249,7 +270,8 @@ std::string Judge::next_stage() const {
   if (!stage_ || stages_.empty()) return "";
   // Without a configured weight the first stage is assumed.
   double now = stage_->weight.value_or(stages_.front());
-  auto next = std::find_if(stages_.begin(), stages_.end(), [&](double w) { return w > now + 1e-9; });
+  auto next =
+      std::find_if(stages_.begin(), stages_.end(), [&](double w) { return w > now + 1e-9; });
   return next == stages_.end() ? "" : percent(*next);
 }
 
@@ -273,7 +295,8 @@ Needs Judge::needs(const std::vector<MetricVerdict>& metrics, double t) const {
     fail = std::min(fail, until(std::log(m.weight) + m.fail.log_e, m.fail.limit, growth[i].fail));
     if (m.gates) pass = std::max(pass, until(m.pass.log_e, m.pass.limit, growth[i].pass));
   }
-  double at_least = stage_ ? stage_->began + seconds(policy_.min_stage) - t : seconds(policy_.min_stage);
+  double at_least =
+      stage_ ? stage_->began + seconds(policy_.min_stage) - t : seconds(policy_.min_stage);
   double wait = std::min(std::max(pass, at_least), fail);
   Needs needs;
   if (wait > kNever) {
@@ -282,8 +305,9 @@ Needs Judge::needs(const std::vector<MetricVerdict>& metrics, double t) const {
   }
   needs.seconds = wait;
   needs.requests = wait * n2;
-  needs.text = fmt::format("about {} more V2 requests ({} at this traffic)", text::grouped(*needs.requests),
-                           units::show(std::chrono::seconds(std::llround(wait))));
+  needs.text =
+      fmt::format("about {} more V2 requests ({} at this traffic)", text::grouped(*needs.requests),
+                  units::show(std::chrono::seconds(std::llround(wait))));
   return needs;
 }
 

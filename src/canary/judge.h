@@ -1,10 +1,10 @@
 // Judge: blocks in, verdict out.
 //
-// Why: the one place where evidence becomes a decision. Deterministic: the same blocks under the same
-// policy give the same verdicts bit for bit; no clock, no randomness, no I/O. So a recorded run can
-// be judged again, and a policy can be tried on yesterday's deploys.
-// Threading: not thread-safe; owned by its deployment's thread (or by `davy replay`).
-// Failure: trouble of the telemetry becomes VerdictKind::Error, never a fail or a pass.
+// Why: the one place where evidence becomes a decision. Deterministic: the same blocks under the
+// same policy give the same verdicts bit for bit; no clock, no randomness, no I/O. So a recorded
+// run can be judged again, and a policy can be tried on yesterday's deploys. Threading: not
+// thread-safe; owned by its deployment's thread (or by `davy replay`). Failure: trouble of the
+// telemetry becomes VerdictKind::Error, never a fail or a pass.
 #pragma once
 
 #include <optional>
@@ -53,9 +53,9 @@ class Judge {
   ErrorRate error_rate_;
   std::optional<Latency> latency_;
   OpenBlock open_;
-  std::optional<Stage> stage_;  // none before the first canary request
-  double baseline_seen_ = 0, canary_seen_ = 0;           // requests in all
-  double last_baseline_ = 0, last_canary_ = 0;           // when each last had requests
+  std::optional<Stage> stage_;                  // none before the first canary request
+  double baseline_seen_ = 0, canary_seen_ = 0;  // requests in all
+  double last_baseline_ = 0, last_canary_ = 0;  // when each last had requests
   std::optional<double> baseline_per_second_, canary_per_second_;  // averages over the last minute
   double began_ = 0;
   bool any_ = false;

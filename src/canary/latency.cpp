@@ -1,8 +1,8 @@
 #include "canary/latency.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fmt/format.h>
 #include <utility>
 
 #include "base/units.h"
@@ -18,7 +18,9 @@ constexpr double kCoarse = 1.5;
 
 constexpr stats::Null kEqual{.kind = stats::Null::Kind::Equal};
 
-std::string quantile_name(double quantile) { return fmt::format("latency_p{:g}", quantile * 100); }
+std::string quantile_name(double quantile) {
+  return fmt::format("latency_p{:g}", quantile * 100);
+}
 
 }  // namespace
 
@@ -28,8 +30,8 @@ struct LatencyQuantile::Placed {
   std::optional<stats::Threshold> fail;
   std::optional<stats::Threshold> hold;
   stats::Threshold pass{};
-  double p1 = 0;         // V1's rate above t1
-  double p2_equal = 0;   // V1's rate above the pass threshold
+  double p1 = 0;        // V1's rate above t1
+  double p2_equal = 0;  // V1's rate above the pass threshold
   std::string coarse;
 };
 
@@ -70,11 +72,11 @@ std::optional<LatencyQuantile::Placed> LatencyQuantile::place(const Histogram& h
   bool hold_coarse = !at.hold || at.hold->tolerance > kCoarse * tolerated.warn_increase;
   if (hold_coarse || at.pass.bound == at.t1) {
     at.coarse =
-        at.hold ? fmt::format("buckets too coarse: the next bound above {} is {}, so only more than "
-                              "{:.0f}% slower can be proven, not {:.0f}%",
-                              units::show_latency(bounds[at.t1]),
-                              units::show_latency(bounds[at.t1 + 1]), at.hold->tolerance * 100,
-                              tolerated.warn_increase * 100)
+        at.hold ? fmt::format(
+                      "buckets too coarse: the next bound above {} is {}, so only more than "
+                      "{:.0f}% slower can be proven, not {:.0f}%",
+                      units::show_latency(bounds[at.t1]), units::show_latency(bounds[at.t1 + 1]),
+                      at.hold->tolerance * 100, tolerated.warn_increase * 100)
                 : fmt::format("buckets too coarse: no bound lies {:.0f}% above {}",
                               tolerated.warn_increase * 100, units::show_latency(bounds[at.t1]));
   }
@@ -156,7 +158,8 @@ Latency::Latency(const config::Policy& policy, double weight) {
   auto inner = [](double quantile) { return quantile <= 0.5 ? 0.2 : 0.4; };
   double sum = 0;
   for (double q : policy.latency->quantiles) sum += inner(q);
-  for (double q : policy.latency->quantiles) quantiles_.emplace_back(policy, q, weight * inner(q) / sum);
+  for (double q : policy.latency->quantiles)
+    quantiles_.emplace_back(policy, q, weight * inner(q) / sum);
 }
 
 void Latency::begin_stage() {
@@ -167,7 +170,9 @@ void Latency::see(const Block& block, bool warm) {
   const std::optional<Histogram>& baseline = block.baseline.latency;
   const std::optional<Histogram>& canary = block.canary.latency;
   offered_ = offered_ || baseline || canary;
-  blind_ = baseline && canary ? "" : baseline ? "V2 has no latency histogram" : "V1 has no latency histogram";
+  blind_ = baseline && canary ? ""
+           : baseline         ? "V2 has no latency histogram"
+                              : "V1 has no latency histogram";
   if (!baseline) return;
   if (canary && history_ && stats::total(*canary) > 0) compare(*baseline, *canary, block.dt, warm);
   learn(*baseline, block.dt);

@@ -1,7 +1,7 @@
 // The latency metrics: is V2 slower than tolerated at p50, p95, p99?
 //
-// Why: quantiles themselves cannot be merged or tested exactly; shares can. V1's own quantile sets a
-// threshold t1; V2 is held against t2 = (1 + tolerance) t1, rounded to a bucket bound so that the
+// Why: quantiles themselves cannot be merged or tested exactly; shares can. V1's own quantile sets
+// a threshold t1; V2 is held against t2 = (1 + tolerance) t1, rounded to a bucket bound so that the
 // claim gets harder, and "V2's share slower than t2 is at most V1's share slower than t1" is tested
 // (Null::Equal). It follows from "V2 is at most that much slower" for *every* t1, so t1 may move.
 // Failure: buckets too coarse for the tolerance: the metric says so and does not hold up a pass.

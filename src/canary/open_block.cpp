@@ -14,7 +14,8 @@ constexpr double kLongestSeconds = 300;
 
 void merge_pods(std::vector<PodCounts>& to, const std::vector<PodCounts>& more) {
   for (const PodCounts& pod : more) {
-    auto same = std::find_if(to.begin(), to.end(), [&](const PodCounts& p) { return p.id == pod.id; });
+    auto same =
+        std::find_if(to.begin(), to.end(), [&](const PodCounts& p) { return p.id == pod.id; });
     if (same == to.end()) {
       to.push_back(pod);
     } else {
@@ -36,7 +37,9 @@ void merge(VersionCounts& to, const VersionCounts& more) {
   merge_pods(to.pods, more.pods);
 }
 
-double fewer_requests(const Block& b) { return std::min(b.baseline.requests, b.canary.requests); }
+double fewer_requests(const Block& b) {
+  return std::min(b.baseline.requests, b.canary.requests);
+}
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 // OpenBlock: gathers what sources deliver until there is enough to judge.
 //
-// Why: at low traffic a block of one scrape says almost nothing and costs evidence. The rule looks at
-// requests only, never at errors: when to look must not depend on what will be seen.
-// Threading: a plain value.
+// Why: at low traffic a block of one scrape says almost nothing and costs evidence. The rule looks
+// at requests only, never at errors: when to look must not depend on what will be seen. Threading:
+// a plain value.
 #pragma once
 
 #include <optional>

@@ -1,7 +1,7 @@
 #include "canary/sentences.h"
 
-#include <cmath>
 #include <fmt/format.h>
+#include <cmath>
 #include <vector>
 
 #include "base/text.h"
@@ -14,7 +14,9 @@ using text::grouped;
 using units::show_latency;
 using units::show_percent;
 
-bool is_latency(const MetricVerdict& m) { return m.baseline_threshold.has_value(); }
+bool is_latency(const MetricVerdict& m) {
+  return m.baseline_threshold.has_value();
+}
 
 /// "error rate", "p99"
 std::string title(const MetricVerdict& m) {
@@ -60,10 +62,11 @@ std::string both_rates(const MetricVerdict& m) {
   std::string ratio = m.baseline_rate > 0 && m.canary_rate > 0
                           ? fmt::format("{}x; ", times(m.canary_rate / m.baseline_rate))
                           : "";
-  return fmt::format("V2 fails {} of requests ({} of {}), V1 {} ({} of {}); {}95% interval {}, valid at any look",
-                     show_percent(m.canary_rate), grouped(m.canary_events), grouped(m.canary_requests),
-                     show_percent(m.baseline_rate), grouped(m.baseline_events),
-                     grouped(m.baseline_requests), ratio, interval(m.ratio));
+  return fmt::format(
+      "V2 fails {} of requests ({} of {}), V1 {} ({} of {}); {}95% interval {}, valid at any look",
+      show_percent(m.canary_rate), grouped(m.canary_events), grouped(m.canary_requests),
+      show_percent(m.baseline_rate), grouped(m.baseline_events), grouped(m.baseline_requests),
+      ratio, interval(m.ratio));
 }
 
 std::string claim(const MetricVerdict& m, double tolerance) {
@@ -72,9 +75,12 @@ std::string claim(const MetricVerdict& m, double tolerance) {
 
 std::string caution(const MetricVerdict& m) {
   if (m.overdispersion >= 2) {
-    return fmt::format(" Events come in clumps (overdispersion {:.1f}), so evidence counts for less.", m.overdispersion);
+    return fmt::format(
+        " Events come in clumps (overdispersion {:.1f}), so evidence counts for less.",
+        m.overdispersion);
   }
-  return m.discount >= 2 ? " The burst is sudden, so its evidence counts for less until it lasts." : "";
+  return m.discount >= 2 ? " The burst is sudden, so its evidence counts for less until it lasts."
+                         : "";
 }
 
 }  // namespace
@@ -92,25 +98,29 @@ std::string say_metric(const MetricVerdict& m, const config::Policy& policy) {
   return m.sentence.empty() ? said : said + "; " + m.sentence;
 }
 
-std::string say_fail(const MetricVerdict& worst, const Evidence& rollback, const config::Policy& policy) {
+std::string say_fail(const MetricVerdict& worst, const Evidence& rollback,
+                     const config::Policy& policy) {
   std::string said = fmt::format("Roll back ({}): {}.", title(worst), both_rates(worst));
-  said += is_latency(worst)
-              ? fmt::format(" {}.", claim(worst, policy.latency->fail_increase))
-              : fmt::format(" Tolerated was {}.", margin(policy.error_rate.fail));
-  return said + fmt::format(" The data are {} times likelier under a regression than under any "
-                            "tolerable version (limit {}).",
-                            odds(rollback.log_e), odds(rollback.limit)) +
+  said += is_latency(worst) ? fmt::format(" {}.", claim(worst, policy.latency->fail_increase))
+                            : fmt::format(" Tolerated was {}.", margin(policy.error_rate.fail));
+  return said +
+         fmt::format(
+             " The data are {} times likelier under a regression than under any "
+             "tolerable version (limit {}).",
+             odds(rollback.log_e), odds(rollback.limit)) +
          caution(worst);
 }
 
 std::string say_hold(const MetricVerdict& worst, const config::Policy& policy) {
-  return fmt::format("Hold ({}): {}. {}, which holds the promotion but does not roll back.{}",
-                     title(worst), both_rates(worst),
-                     claim(worst, worst.effective_tolerance.value_or(policy.latency->warn_increase)),
-                     caution(worst));
+  return fmt::format(
+      "Hold ({}): {}. {}, which holds the promotion but does not roll back.{}", title(worst),
+      both_rates(worst),
+      claim(worst, worst.effective_tolerance.value_or(policy.latency->warn_increase)),
+      caution(worst));
 }
 
-std::string say_pass(const Verdict& v, const std::string& next_stage, const config::Policy& policy) {
+std::string say_pass(const Verdict& v, const std::string& next_stage,
+                     const config::Policy& policy) {
   std::vector<std::string> excluded;
   std::vector<std::string> slower;
   for (const MetricVerdict& m : v.metrics) {
@@ -134,17 +144,20 @@ std::string say_pass(const Verdict& v, const std::string& next_stage, const conf
 std::string say_undecided(const Verdict& v) {
   for (const MetricVerdict& m : v.metrics) {
     if (is_latency(m)) continue;
-    return fmt::format("Not decided: {} errors in {} V2 requests (V1: {} in {}), ratio {}; needs {}. Score {:.0f}.",
-                       grouped(m.canary_events), grouped(m.canary_requests), grouped(m.baseline_events),
-                       grouped(m.baseline_requests), interval(m.ratio), v.needs.text, v.score);
+    return fmt::format(
+        "Not decided: {} errors in {} V2 requests (V1: {} in {}), ratio {}; needs {}. Score "
+        "{:.0f}.",
+        grouped(m.canary_events), grouped(m.canary_requests), grouped(m.baseline_events),
+        grouped(m.baseline_requests), interval(m.ratio), v.needs.text, v.score);
   }
   return "Not decided; needs " + v.needs.text + ".";
 }
 
 std::string say_worse(const MetricVerdict& m) {
-  return fmt::format("V2's {} is worse than V1's (evidence {}:1), but not proven to exceed the "
-                     "tolerance; nothing is blocked.",
-                     title(m), odds(m.warn.log_e));
+  return fmt::format(
+      "V2's {} is worse than V1's (evidence {}:1), but not proven to exceed the "
+      "tolerance; nothing is blocked.",
+      title(m), odds(m.warn.log_e));
 }
 
 }  // namespace davy::canary

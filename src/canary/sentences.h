@@ -13,7 +13,8 @@ namespace davy::canary {
 
 std::string say_metric(const MetricVerdict& m, const config::Policy& policy);
 /// `worst` = the metric with the most evidence against it.
-std::string say_fail(const MetricVerdict& worst, const Evidence& rollback, const config::Policy& policy);
+std::string say_fail(const MetricVerdict& worst, const Evidence& rollback,
+                     const config::Policy& policy);
 std::string say_hold(const MetricVerdict& worst, const config::Policy& policy);
 std::string say_pass(const Verdict& v, const std::string& next_stage, const config::Policy& policy);
 std::string say_undecided(const Verdict& v);

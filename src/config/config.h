@@ -32,10 +32,10 @@ struct Schedule {
   Duration initial_delay{0};
   Duration period = std::chrono::seconds(10);
   Duration timeout = std::chrono::seconds(2);
-  double jitter = 0.1;           // share of the period by which a run may be late, spread per check
-  int failure_threshold = 3;     // consecutive failures until it fails
-  int success_threshold = 2;     // consecutive passes until it passes again after a failure
-  Duration stale_after{0};       // age of the last result at which it counts as stale
+  double jitter = 0.1;        // share of the period by which a run may be late, spread per check
+  int failure_threshold = 3;  // consecutive failures until it fails
+  int success_threshold = 2;  // consecutive passes until it passes again after a failure
+  Duration stale_after{0};    // age of the last result at which it counts as stale
   WhenStale when_stale = WhenStale::Fail;
 
   friend bool operator==(const Schedule&, const Schedule&) = default;
@@ -106,7 +106,8 @@ struct Kinds {
   const std::vector<const SourceKind*>& sources;
 };
 
-/// Reads, interpolates and validates. `file` is for messages; a file that cannot be read is a problem.
+/// Reads, interpolates and validates. `file` is for messages; a file that cannot be read is a
+/// problem.
 Loaded load_file(const std::string& file, const Kinds& kinds);
 Loaded load_text(std::string_view yaml, const std::string& file, const Kinds& kinds);
 

@@ -1,8 +1,7 @@
 // Policy: what a team tolerates of a canary, in the terms of the tests.
 //
-// Why: written by people as `max_increase: 0.5pp`; judged as null hypotheses p2 <= ratio * p1 + absolute.
-// Defaults: docs/judging.md.
-// Threading: immutable once read.
+// Why: written by people as `max_increase: 0.5pp`; judged as null hypotheses p2 <= ratio * p1 +
+// absolute. Defaults: docs/judging.md. Threading: immutable once read.
 #pragma once
 
 #include <optional>
@@ -46,9 +45,9 @@ struct Policy {
   double false_rollback = 0.01;  // alpha: chance of ever rolling back a tolerable V2
   double false_hold = 0.05;      // alpha of the tests that only hold or notice
   double false_promote = 0.05;   // beta: chance of advancing an intolerable V2, per stage
-  Duration min_stage = std::chrono::seconds(60);   // nothing passes earlier
-  Duration max_stage = std::chrono::minutes(30);   // nothing waits longer
-  Duration warm_up = std::chrono::seconds(60);     // V2's latency is not judged in this time
+  Duration min_stage = std::chrono::seconds(60);  // nothing passes earlier
+  Duration max_stage = std::chrono::minutes(30);  // nothing waits longer
+  Duration warm_up = std::chrono::seconds(60);    // V2's latency is not judged in this time
   WhenUndecided when_undecided = WhenUndecided::Hold;
   stats::Robustness robustness;
 

@@ -1,8 +1,8 @@
 // CheckState: what a check's outcomes mean.
 //
-// Why: a probe says what happened; thresholds, hard failures, age and single flight decide what that
-// makes of the check. Rules: docs/checks.md.
-// Threading: not thread-safe; owned by the scheduler. Time is handed in.
+// Why: a probe says what happened; thresholds, hard failures, age and single flight decide what
+// that makes of the check. Rules: docs/checks.md. Threading: not thread-safe; owned by the
+// scheduler. Time is handed in.
 #pragma once
 
 #include "config/config.h"

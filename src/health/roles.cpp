@@ -14,7 +14,8 @@ CheckStatus counts_as(const CheckView& check, Role role) {
   switch (check.severity) {
     case Severity::Critical: return status;
     case Severity::Degrading:
-      return status == CheckStatus::Pass || status == CheckStatus::Pending ? CheckStatus::Pass : CheckStatus::Warn;
+      return status == CheckStatus::Pass || status == CheckStatus::Pending ? CheckStatus::Pass
+                                                                           : CheckStatus::Warn;
     case Severity::Info: return CheckStatus::Pass;
   }
   return status;
@@ -57,7 +58,8 @@ CheckStatus effective(const CheckView& check) {
   if (!check.stale) return check.status;
   switch (check.when_stale) {
     case WhenStale::Fail: return CheckStatus::Fail;
-    case WhenStale::Warn: return check.status == CheckStatus::Fail ? CheckStatus::Fail : CheckStatus::Warn;
+    case WhenStale::Warn:
+      return check.status == CheckStatus::Fail ? CheckStatus::Fail : CheckStatus::Warn;
     case WhenStale::Hold: return check.status;
   }
   return CheckStatus::Fail;

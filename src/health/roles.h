@@ -1,6 +1,7 @@
 // Roles: from checks to the four answers that callers ask for.
 //
-// Why: a container runtime, a load balancer and a pipeline ask different questions of the same checks.
+// Why: a container runtime, a load balancer and a pipeline ask different questions of the same
+// checks.
 //   startup    has everything passed once? latches
 //   liveness   should this process be restarted? never because of a dependency
 //   readiness  should traffic come here now?

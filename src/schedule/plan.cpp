@@ -1,16 +1,16 @@
 #include "schedule/plan.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "base/units.h"
 
 namespace davy::schedule {
 namespace {
 
-constexpr Duration kSlot = std::chrono::milliseconds(10);       // runs due within a slot start together
-constexpr Duration kMostSpread = std::chrono::seconds(5);       // first runs wait no longer than this
-constexpr Duration kAgeing = std::chrono::seconds(1);           // how often results are looked at for age
+constexpr Duration kSlot = std::chrono::milliseconds(10);  // runs due within a slot start together
+constexpr Duration kMostSpread = std::chrono::seconds(5);  // first runs wait no longer than this
+constexpr Duration kAgeing = std::chrono::seconds(1);  // how often results are looked at for age
 
 /// A number 0..1 that is the same for the same name everywhere: FNV-1a, 64 bits.
 double spread(std::string_view name) {
@@ -19,7 +19,9 @@ double spread(std::string_view name) {
   return static_cast<double>(hash >> 11) * 0x1p-53;
 }
 
-Time to_slot(Time t) { return {t.since_boot - t.since_boot % kSlot}; }
+Time to_slot(Time t) {
+  return {t.since_boot - t.since_boot % kSlot};
+}
 
 }  // namespace
 
@@ -28,8 +30,9 @@ void Plan::set_checks(const std::vector<config::Check>& checks, health::Moment n
   for (const config::Check& check : checks) {
     auto same = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {
       const config::Check& old = e.check;
-      return old.name == check.name && old.settings == check.settings && old.schedule == check.schedule &&
-             old.roles == check.roles && old.severity == check.severity && old.scope == check.scope;
+      return old.name == check.name && old.settings == check.settings &&
+             old.schedule == check.schedule && old.roles == check.roles &&
+             old.severity == check.severity && old.scope == check.scope;
     });
     next.push_back(same == entries_.end() ? make(check, now) : std::move(*same));
   }
@@ -50,7 +53,8 @@ Plan::Entry Plan::make(const config::Check& check, health::Moment now) const {
 std::vector<Run> Plan::advance(health::Moment now) {
   std::vector<Run> runs;
   for (Entry& entry : entries_) {
-    if (entry.flight && !entry.flight->given_up && entry.flight->deadline <= now.steady) give_up(entry, now);
+    if (entry.flight && !entry.flight->given_up && entry.flight->deadline <= now.steady)
+      give_up(entry, now);
     entry.state.tick(now.steady);
     if (entry.due > now.steady) continue;
     // Ticks that were missed are not made up for.
@@ -60,7 +64,8 @@ std::vector<Run> Plan::advance(health::Moment now) {
       if (entry.flight->given_up) entry.state.still_stuck(now.steady - entry.flight->started, now);
       continue;
     }
-    entry.flight = Flight{next_run_++, now.steady, now.steady + entry.check.schedule.timeout, false};
+    entry.flight =
+        Flight{next_run_++, now.steady, now.steady + entry.check.schedule.timeout, false};
     runs.push_back({entry.flight->id, entry.check.name, entry.probe, entry.flight->deadline});
   }
   return runs;
@@ -68,9 +73,10 @@ std::vector<Run> Plan::advance(health::Moment now) {
 
 void Plan::give_up(Entry& entry, health::Moment now) {
   entry.flight->given_up = true;
-  Outcome timeout{.kind = Outcome::Kind::Fail,
-                  .reason = "timeout",
-                  .message = fmt::format("no answer within {}", units::show(entry.check.schedule.timeout))};
+  Outcome timeout{
+      .kind = Outcome::Kind::Fail,
+      .reason = "timeout",
+      .message = fmt::format("no answer within {}", units::show(entry.check.schedule.timeout))};
   entry.state.see(timeout, entry.check.schedule.timeout, now);
   entry.state.set_stuck(true);
 }

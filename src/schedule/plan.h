@@ -1,9 +1,9 @@
 // Plan: when to run which check, and what to make of runs that do not come back.
 //
-// Why: the whole schedule without a thread or a socket, so that tests drive it with a clock moved by
-// hand. Runs start at start + k x period, so nothing drifts; a run that is not back is never started
-// a second time; at its deadline it counts as failed whatever it does later.
-// Threading: not thread-safe; owned by the scheduler's thread.
+// Why: the whole schedule without a thread or a socket, so that tests drive it with a clock moved
+// by hand. Runs start at start + k x period, so nothing drifts; a run that is not back is never
+// started a second time; at its deadline it counts as failed whatever it does later. Threading: not
+// thread-safe; owned by the scheduler's thread.
 #pragma once
 
 #include <cstdint>

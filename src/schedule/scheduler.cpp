@@ -1,8 +1,8 @@
 #include "schedule/scheduler.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <exception>
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "base/thread_name.h"
@@ -25,9 +25,15 @@ Outcome run_guarded(Probe& probe, const ProbeContext& ctx, const std::string& ch
 
 Scheduler::Scheduler(const Clock& clock, Workers& workers, net::Watchdog& watchdog,
                      telemetry::Metrics& metrics, Publish publish)
-    : clock_(clock), workers_(workers), watchdog_(watchdog), metrics_(metrics), publish_(std::move(publish)) {}
+    : clock_(clock),
+      workers_(workers),
+      watchdog_(watchdog),
+      metrics_(metrics),
+      publish_(std::move(publish)) {}
 
-Scheduler::~Scheduler() { stop(); }
+Scheduler::~Scheduler() {
+  stop();
+}
 
 void Scheduler::set_checks(std::vector<config::Check> checks) {
   std::lock_guard<std::mutex> lock(inbox_->mutex);
@@ -54,8 +60,10 @@ void Scheduler::serve(const std::stop_token& stop) {
     std::optional<std::vector<config::Check>> checks;
     {
       std::unique_lock<std::mutex> lock(inbox_->mutex);
-      Duration wait = std::clamp<Duration>(plan_.next() - clock_.now(), Duration::zero(), kHeartbeat);
-      inbox_->wake.wait_for(lock, stop, wait, [this] { return !inbox_->outcomes.empty() || inbox_->checks; });
+      Duration wait =
+          std::clamp<Duration>(plan_.next() - clock_.now(), Duration::zero(), kHeartbeat);
+      inbox_->wake.wait_for(lock, stop, wait,
+                            [this] { return !inbox_->outcomes.empty() || inbox_->checks; });
       outcomes.swap(inbox_->outcomes);
       checks.swap(inbox_->checks);
     }
@@ -81,7 +89,8 @@ void Scheduler::launch(Run run) {
   if (workers_.submit(job)) return;
   Outcome full{.kind = Outcome::Kind::Error,
                .reason = "no_worker",
-               .message = fmt::format("all {} workers are busy with checks that do not come back", workers_.limit())};
+               .message = fmt::format("all {} workers are busy with checks that do not come back",
+                                      workers_.limit())};
   metrics_.no_worker();
   log::warn("check not run", {{"check", run.check}, {"why", full.message}});
   plan_.came_back(run.id, full, now());
@@ -90,7 +99,8 @@ void Scheduler::launch(Run run) {
 /// Tells log and metrics what changed since the last look.
 void Scheduler::report(const std::vector<CheckView>& views) {
   for (const CheckView& view : views) {
-    auto before = std::find_if(last_.begin(), last_.end(), [&](const CheckView& v) { return v.name == view.name; });
+    auto before = std::find_if(last_.begin(), last_.end(),
+                               [&](const CheckView& v) { return v.name == view.name; });
     CheckStatus was = before == last_.end() ? CheckStatus::Pending : before->status;
     bool was_stuck = before != last_.end() && before->stuck;
     if (view.status != was) {
@@ -107,7 +117,8 @@ void Scheduler::report(const std::vector<CheckView>& views) {
                 {{"check", view.name}, {"kind", view.kind}});
     }
     if (view.stale && (before == last_.end() || !before->stale)) {
-      log::warn("check is stale: no result for too long", {{"check", view.name}, {"message", view.message}});
+      log::warn("check is stale: no result for too long",
+                {{"check", view.name}, {"message", view.message}});
     }
   }
   last_ = views;

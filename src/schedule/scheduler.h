@@ -28,8 +28,8 @@ class Scheduler {
  public:
   using Publish = std::function<void(std::vector<CheckView>)>;
 
-  Scheduler(const Clock& clock, Workers& workers, net::Watchdog& watchdog, telemetry::Metrics& metrics,
-            Publish publish);
+  Scheduler(const Clock& clock, Workers& workers, net::Watchdog& watchdog,
+            telemetry::Metrics& metrics, Publish publish);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;

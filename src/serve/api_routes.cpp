@@ -1,7 +1,7 @@
 #include "serve/api_routes.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -14,13 +14,17 @@ constexpr std::string_view kIndex =
     "davy\n\n"
     "  /v1/deployments                  every deployment and its verdict\n"
     "  /v1/deployments/NAME/verdict     one verdict with its evidence\n"
-    "  /v1/gate/NAME                    200 on a pass, else 403 fail, 409 marginal, 425 inconclusive, 503 error\n"
+    "  /v1/gate/NAME                    200 on a pass, else 403 fail, 409 marginal, 425 "
+    "inconclusive, 503 error\n"
     "  POST /v1/deployments/NAME/runs   begin a new run: {\"revision\": \"v2\"}\n"
     "  /metrics                         davy's own metrics\n"
     "  /readyz?verbose and /healthz     health with details\n";
 
 Response json(int status, std::string body) {
-  return {.status = status, .content_type = "application/json", .body = std::move(body), .headers = {{"Cache-Control", "no-store"}}};
+  return {.status = status,
+          .content_type = "application/json",
+          .body = std::move(body),
+          .headers = {{"Cache-Control", "no-store"}}};
 }
 
 Response plain(int status, std::string body) {
@@ -46,11 +50,14 @@ const DeploymentView* find(const Board& board, std::string_view name) {
   return at == board.deployments.end() ? nullptr : &*at;
 }
 
-bool is_read(const Request& request) { return request.method == "GET" || request.method == "HEAD"; }
+bool is_read(const Request& request) {
+  return request.method == "GET" || request.method == "HEAD";
+}
 
 Response gate(const Request& request, const DeploymentView& d) {
   int status = gate_status(d.verdict.kind);
-  if (request.accept.find("json") != std::string::npos) return json(status, verdict_json(d.verdict));
+  if (request.accept.find("json") != std::string::npos)
+    return json(status, verdict_json(d.verdict));
   return plain(status, fmt::format("{}: {}\n", word(d.verdict.kind), d.verdict.reason));
 }
 
@@ -67,8 +74,13 @@ int gate_status(VerdictKind kind) {
   return 503;
 }
 
-ApiRoutes::ApiRoutes(ReadBoard board, const Clock& clock, telemetry::Metrics& metrics, OpenRun open_run)
-    : board_(board), clock_(clock), metrics_(metrics), open_run_(std::move(open_run)), health_(board, clock, true) {}
+ApiRoutes::ApiRoutes(ReadBoard board, const Clock& clock, telemetry::Metrics& metrics,
+                     OpenRun open_run)
+    : board_(board),
+      clock_(clock),
+      metrics_(metrics),
+      open_run_(std::move(open_run)),
+      health_(board, clock, true) {}
 
 Response ApiRoutes::answer(const Request& request) const {
   constexpr std::string_view kDeployments = "/v1/deployments/";
@@ -76,7 +88,8 @@ Response ApiRoutes::answer(const Request& request) const {
   std::shared_ptr<const Board> board = board_();
   std::string_view path = request.path;
   if (std::optional<Response> health = health_.try_answer(request)) return *std::move(health);
-  if (path.starts_with(kDeployments)) return deployment(request, *board, path.substr(kDeployments.size()));
+  if (path.starts_with(kDeployments))
+    return deployment(request, *board, path.substr(kDeployments.size()));
   if (path != "/" && path != "/metrics" && path != "/v1/deployments" && !path.starts_with(kGate)) {
     return plain(404, "not found; / lists what there is\n");
   }
@@ -84,18 +97,21 @@ Response ApiRoutes::answer(const Request& request) const {
   if (path == "/") return plain(200, std::string(kIndex));
   if (path == "/v1/deployments") return json(200, deployments_json(*board));
   if (path == "/metrics") {
-    return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_.render(*board, clock_.now())};
+    return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+            .body = metrics_.render(*board, clock_.now())};
   }
   const DeploymentView* d = find(*board, path.substr(kGate.size()));
   return d == nullptr ? unknown(*board, path.substr(kGate.size())) : gate(request, *d);
 }
 
-Response ApiRoutes::deployment(const Request& request, const Board& board, std::string_view rest) const {
+Response ApiRoutes::deployment(const Request& request, const Board& board,
+                               std::string_view rest) const {
   std::string_view name = rest.substr(0, rest.find('/'));
   std::string_view what = rest.substr(name.size());
   const DeploymentView* d = find(board, name);
   if (d == nullptr) return unknown(board, name);
-  if (what == "/runs") return request.method == "POST" ? open_run(request, *d) : refuse_method("POST");
+  if (what == "/runs")
+    return request.method == "POST" ? open_run(request, *d) : refuse_method("POST");
   if (what != "" && what != "/verdict") return plain(404, "not found; / lists what there is\n");
   if (!is_read(request)) return refuse_method("GET, HEAD");
   return json(200, what.empty() ? deployment_json(*d) : verdict_json(d->verdict));

@@ -1,23 +1,23 @@
 #include "serve/connections.h"
 
-#include <algorithm>
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <map>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <set>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <thread>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -29,17 +29,20 @@ namespace {
 
 constexpr int kBacklog = 1024;
 constexpr Duration kStopGrace = std::chrono::seconds(1);
-constexpr Duration kAcceptPause = std::chrono::milliseconds(100);  // after running out of descriptors
+constexpr Duration kAcceptPause =
+    std::chrono::milliseconds(100);  // after running out of descriptors
 
 std::string numeric_address(const sockaddr_storage& peer, socklen_t size) {
   char host[NI_MAXHOST] = "";
-  getnameinfo(reinterpret_cast<const sockaddr*>(&peer), size, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
+  getnameinfo(reinterpret_cast<const sockaddr*>(&peer), size, host, sizeof host, nullptr, 0,
+              NI_NUMERICHOST);
   return host;
 }
 
 std::string refusal(int status, std::string_view why) {
   return fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}\n",
+      "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "
+      "{}\r\nConnection: close\r\n\r\n{}\n",
       status, why, why.size() + 1, why);
 }
 
@@ -137,15 +140,18 @@ struct Connections::Loop {
     for (int i = 0; i < 64; ++i) {
       sockaddr_storage peer{};
       socklen_t size = sizeof peer;
-      int fd = accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      int fd = accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size,
+                       SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause_accepting();
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+          pause_accepting();
         return;
       }
       if (open.size() >= limits.connections) {
         shed();
         std::string busy = refusal(503, "Too many connections");
-        [[maybe_unused]] ssize_t sent = ::send(fd, busy.data(), busy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        [[maybe_unused]] ssize_t sent =
+            ::send(fd, busy.data(), busy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         ::close(fd);
         continue;
       }
@@ -262,7 +268,8 @@ struct Connections::Loop {
   }
 };
 
-Connections::Connections(std::string name, ConnectionLimits limits, Answer answer, std::function<void()> shed)
+Connections::Connections(std::string name, ConnectionLimits limits, Answer answer,
+                         std::function<void()> shed)
     : loop_(std::make_unique<Loop>()) {
   loop_->name = std::move(name);
   loop_->limits = limits;
@@ -270,7 +277,9 @@ Connections::Connections(std::string name, ConnectionLimits limits, Answer answe
   loop_->shed = std::move(shed);
 }
 
-Connections::~Connections() { stop(); }
+Connections::~Connections() {
+  stop();
+}
 
 Result<Done> Connections::listen(const config::Address& at) {
   Loop& loop = *loop_;
@@ -281,7 +290,8 @@ Result<Done> Connections::listen(const config::Address& at) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  if (int code = getaddrinfo(at.host.c_str(), std::to_string(at.port).c_str(), &hints, &found); code != 0) {
+  if (int code = getaddrinfo(at.host.c_str(), std::to_string(at.port).c_str(), &hints, &found);
+      code != 0) {
     return refuse(gai_strerror(code));
   }
   std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> free_later(found, freeaddrinfo);
@@ -289,7 +299,8 @@ Result<Done> Connections::listen(const config::Address& at) {
   if (loop.listener < 0) return refuse(std::strerror(errno));
   int yes = 1;
   setsockopt(loop.listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  if (::bind(loop.listener, found->ai_addr, found->ai_addrlen) != 0) return refuse(std::strerror(errno));
+  if (::bind(loop.listener, found->ai_addr, found->ai_addrlen) != 0)
+    return refuse(std::strerror(errno));
   if (::listen(loop.listener, kBacklog) != 0) return refuse(std::strerror(errno));
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
@@ -307,7 +318,9 @@ Result<Done> Connections::listen(const config::Address& at) {
   return Done{};
 }
 
-int Connections::port() const { return loop_->port; }
+int Connections::port() const {
+  return loop_->port;
+}
 
 void Connections::stop() {
   if (!loop_->thread.joinable()) return;

@@ -31,12 +31,13 @@ struct ConnectionLimits {
 struct Reply {
   std::string bytes;  // the whole HTTP response
   bool close = true;
-  Duration hold{0};   // kept back this long before it is sent; the thread serves others meanwhile
+  Duration hold{0};  // kept back this long before it is sent; the thread serves others meanwhile
 };
 
 class Connections {
  public:
-  using Answer = std::function<Reply(const std::string& request, const std::string& remote_address)>;
+  using Answer =
+      std::function<Reply(const std::string& request, const std::string& remote_address)>;
 
   /// `shed` is told of every connection refused because there are too many.
   Connections(std::string name, ConnectionLimits limits, Answer answer, std::function<void()> shed);

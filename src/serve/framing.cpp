@@ -1,9 +1,9 @@
 #include "serve/framing.h"
 
+#include <strings.h>
 #include <algorithm>
 #include <charconv>
 #include <optional>
-#include <strings.h>
 
 #include "base/text.h"
 
@@ -25,7 +25,8 @@ Frame frame_request(std::string_view bytes, std::size_t max_head, std::size_t ma
   std::size_t head = end == std::string_view::npos ? bytes.size() : end + kHeadEnd.size();
   if (head > max_head) return {0, 431, "Request head too large"};
   std::size_t line_end = bytes.find("\r\n");
-  if (std::min(line_end, bytes.size()) > kLongestPath + 64) return {0, 414, "Request line too long"};
+  if (std::min(line_end, bytes.size()) > kLongestPath + 64)
+    return {0, 414, "Request line too long"};
   if (end == std::string_view::npos) return {};
 
   std::optional<std::size_t> length;
@@ -40,7 +41,8 @@ Frame frame_request(std::string_view bytes, std::size_t max_head, std::size_t ma
     std::string_view name = line.substr(0, colon);
     std::string_view value = text::trim(line.substr(colon + 1));
     if (name.back() == ' ' || name.back() == '\t') return {0, 400, "Bad header"};
-    if (is(name, "Transfer-Encoding")) return {0, 411, "Send a Content-Length, not a Transfer-Encoding"};
+    if (is(name, "Transfer-Encoding"))
+      return {0, 411, "Send a Content-Length, not a Transfer-Encoding"};
     if (is(name, "Content-Encoding")) return {0, 415, "Send the body unencoded"};
     if (!is(name, "Content-Length")) continue;
     std::size_t n = 0;

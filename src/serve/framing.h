@@ -1,4 +1,5 @@
-// Framing: where one HTTP/1.1 request ends, and which requests are refused before any parser sees them.
+// Framing: where one HTTP/1.1 request ends, and which requests are refused before any parser sees
+// them.
 //
 // Why: whatever two parsers could frame differently is refused (RFC 9112, sections 6.1 and 11.2):
 // Transfer-Encoding, differing Content-Lengths. cpp-httplib accepts both.

@@ -1,9 +1,9 @@
 #include "serve/front.h"
 
+#include <httplib.h>
 #include <algorithm>
 #include <cstring>
 #include <exception>
-#include <httplib.h>
 
 #include "base/log.h"
 
@@ -16,8 +16,8 @@ class MemoryStream final : public httplib::Stream {
   MemoryStream(const std::string& in, const std::string& remote) : in_(in), remote_(remote) {}
 
   bool is_readable() const override { return read_ < in_.size(); }
-  virtual bool is_writable() const { return true; }     // httplib renames it after 0.18:
-  virtual bool wait_readable() const { return true; }   // overrides there, its own elsewhere
+  virtual bool is_writable() const { return true; }    // httplib renames it after 0.18:
+  virtual bool wait_readable() const { return true; }  // overrides there, its own elsewhere
   virtual bool wait_writable() const { return true; }
   virtual time_t duration() const { return 0; }
 
@@ -63,9 +63,16 @@ class Front::Parser final : public httplib::Server {
       respond(in, out);
       return HandlerResponse::Handled;
     });
-    Server::Handler with_body = [this](const httplib::Request& in, httplib::Response& out) { respond(in, out); };
-    Post(".*", with_body).Put(".*", with_body).Patch(".*", with_body).Delete(".*", with_body).Options(".*", with_body);
-    set_exception_handler([](const httplib::Request& in, httplib::Response& out, std::exception_ptr thrown) {
+    Server::Handler with_body = [this](const httplib::Request& in, httplib::Response& out) {
+      respond(in, out);
+    };
+    Post(".*", with_body)
+        .Put(".*", with_body)
+        .Patch(".*", with_body)
+        .Delete(".*", with_body)
+        .Options(".*", with_body);
+    set_exception_handler([](const httplib::Request& in, httplib::Response& out,
+                             std::exception_ptr thrown) {
       try {
         std::rethrow_exception(thrown);
       } catch (const std::exception& e) {
@@ -124,13 +131,18 @@ class Front::Parser final : public httplib::Server {
   bool routed_ = false;
 };
 
-Front::Front(const std::string& name, ConnectionLimits limits, Handler handler, std::function<void()> shed)
+Front::Front(const std::string& name, ConnectionLimits limits, Handler handler,
+             std::function<void()> shed)
     : parser_(std::make_unique<Parser>(std::move(handler))),
       connections_(
           name, limits,
-          [this](const std::string& request, const std::string& remote) { return parser_->reply(request, remote); },
+          [this](const std::string& request, const std::string& remote) {
+            return parser_->reply(request, remote);
+          },
           std::move(shed)) {}
 
-Front::~Front() { stop(); }
+Front::~Front() {
+  stop();
+}
 
 }  // namespace davy::serve

@@ -20,7 +20,8 @@ namespace davy::serve {
 class Front {
  public:
   /// `name` = what logs, metrics and the thread are called. `shed` as in Connections.
-  Front(const std::string& name, ConnectionLimits limits, Handler handler, std::function<void()> shed);
+  Front(const std::string& name, ConnectionLimits limits, Handler handler,
+        std::function<void()> shed);
   ~Front();
   Front(const Front&) = delete;
   Front& operator=(const Front&) = delete;

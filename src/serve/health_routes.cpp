@@ -1,7 +1,7 @@
 #include "serve/health_routes.h"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <set>
 
 #include "base/text.h"
@@ -20,20 +20,28 @@ struct Path {
   Role role;
 };
 constexpr Path kPaths[] = {
-    {"/livez", Role::Liveness},     {"/readyz", Role::Readiness}, {"/startupz", Role::Startup}, {"/deployz", Role::Deploy},
-    {"/health/live", Role::Liveness}, {"/health/ready", Role::Readiness}, {"/up", Role::Readiness},
+    {"/livez", Role::Liveness},       {"/readyz", Role::Readiness},
+    {"/startupz", Role::Startup},     {"/deployz", Role::Deploy},
+    {"/health/live", Role::Liveness}, {"/health/ready", Role::Readiness},
+    {"/up", Role::Readiness},
 };
 constexpr std::string_view kAll = "/healthz";
 
-bool wants_json(const Request& request) { return request.accept.find("json") != std::string::npos; }
+bool wants_json(const Request& request) {
+  return request.accept.find("json") != std::string::npos;
+}
 
 std::string json_type(const Request& request) {
-  return request.accept.find("application/health+json") != std::string::npos ? "application/health+json"
-                                                                              : "application/json";
+  return request.accept.find("application/health+json") != std::string::npos
+             ? "application/health+json"
+             : "application/json";
 }
 
 Response make(int status, std::string body, std::string type = "text/plain; charset=utf-8") {
-  return {.status = status, .content_type = std::move(type), .body = std::move(body), .headers = {{"Cache-Control", "no-store"}}};
+  return {.status = status,
+          .content_type = std::move(type),
+          .body = std::move(body),
+          .headers = {{"Cache-Control", "no-store"}}};
 }
 
 /// ?exclude=a&exclude=b,c
@@ -54,7 +62,9 @@ std::string line(const CheckView& check, bool detail) {
                      : status == CheckStatus::Warn    ? "warning"
                      : status == CheckStatus::Pending ? "no result yet"
                                                       : "failed";
-  std::string_view mark = status == CheckStatus::Pass ? "[+]" : status == CheckStatus::Warn ? "[!]" : "[-]";
+  std::string_view mark = status == CheckStatus::Pass   ? "[+]"
+                          : status == CheckStatus::Warn ? "[!]"
+                                                        : "[-]";
   std::string out = fmt::format("{}{} {}", mark, check.name, said);
   if (check.stale) out += " (stale)";
   if (check.stuck) out += " (stuck)";
@@ -63,7 +73,9 @@ std::string line(const CheckView& check, bool detail) {
   return out + "\n";
 }
 
-const RoleView& view_of(const Board& board, Role role) { return board.roles[static_cast<std::size_t>(role)]; }
+const RoleView& view_of(const Board& board, Role role) {
+  return board.roles[static_cast<std::size_t>(role)];
+}
 
 }  // namespace
 
@@ -87,40 +99,50 @@ std::optional<Response> HealthRoutes::try_answer(const Request& request) const {
   for (const Path& p : kPaths) {
     if (request.path == p.path) return allowed([&] { return role(request, *board, p.role); });
     if (request.path.starts_with(p.path) && request.path[p.path.size()] == '/') {
-      return allowed([&] { return one_check(request, *board, p.role, std::string_view(request.path).substr(p.path.size() + 1)); });
+      return allowed([&] {
+        return one_check(request, *board, p.role,
+                         std::string_view(request.path).substr(p.path.size() + 1));
+      });
     }
   }
   return std::nullopt;
 }
 
-bool HealthRoutes::is_old(const Board& board) const { return clock_.now() - board.made_at > kOldBoard; }
+bool HealthRoutes::is_old(const Board& board) const {
+  return clock_.now() - board.made_at > kOldBoard;
+}
 
 Response HealthRoutes::role(const Request& request, const Board& board, Role role) const {
   RoleView view = view_of(board, role);
   if (is_old(board) && role != Role::Liveness) {
     view.ok = false;
     view.status = CheckStatus::Fail;
-    view.reason = fmt::format("davy's own scheduler has not reported for {}", units::show(clock_.now() - board.made_at));
+    view.reason = fmt::format("davy's own scheduler has not reported for {}",
+                              units::show(clock_.now() - board.made_at));
   }
-  std::set<std::string, std::less<>> without = role == Role::Liveness ? decltype(without){} : excluded(request);
+  std::set<std::string, std::less<>> without =
+      role == Role::Liveness ? decltype(without){} : excluded(request);
   std::string warnings;
   if (!without.empty() && !board.draining) {
     Board fewer = board;
     for (const std::string& name : without) {
       auto same = [&](const CheckView& c) { return c.name == name; };
-      if (std::erase_if(fewer.checks, same) == 0) warnings += fmt::format("[!]there is no check {} to exclude\n", text::quoted(name));
+      if (std::erase_if(fewer.checks, same) == 0)
+        warnings += fmt::format("[!]there is no check {} to exclude\n", text::quoted(name));
     }
     health::Roles roles;
     view = roles.evaluate(fewer.checks, false)[static_cast<std::size_t>(role)];
   }
   int status = view.ok ? 200 : 503;
-  if (wants_json(request)) return make(status, role_json(board, view, clock_.now(), detail_), json_type(request));
+  if (wants_json(request))
+    return make(status, role_json(board, view, clock_.now(), detail_), json_type(request));
   std::string summary = view.ok ? "ok\n" : fmt::format("fail: {}\n", view.reason);
   if (request.param("verbose") == nullptr && warnings.empty()) return make(status, summary);
   std::string body = warnings;
   for (const CheckView& check : board.checks) {
     if (!health::has_role(check, role)) continue;
-    body += without.contains(check.name) ? fmt::format("[ ]{} excluded\n", check.name) : line(check, detail_);
+    body += without.contains(check.name) ? fmt::format("[ ]{} excluded\n", check.name)
+                                         : line(check, detail_);
   }
   return make(status, body + summary);
 }
@@ -130,7 +152,8 @@ Response HealthRoutes::all(const Request& request, const Board& board) const {
   std::string body;
   for (const RoleView& view : board.roles) {
     ok = ok && view.ok;
-    body += fmt::format("{}{} {}\n", view.ok ? "[+]" : "[-]", word(view.role), view.ok ? "ok" : "fail: " + view.reason);
+    body += fmt::format("{}{} {}\n", view.ok ? "[+]" : "[-]", word(view.role),
+                        view.ok ? "ok" : "fail: " + view.reason);
   }
   if (request.param("verbose") != nullptr) {
     for (const CheckView& check : board.checks) body += line(check, detail_);
@@ -138,13 +161,17 @@ Response HealthRoutes::all(const Request& request, const Board& board) const {
   return make(ok ? 200 : 503, body + (ok ? "ok\n" : "fail\n"));
 }
 
-Response HealthRoutes::one_check(const Request& request, const Board& board, Role role, std::string_view name) const {
-  auto found = std::find_if(board.checks.begin(), board.checks.end(),
-                            [&](const CheckView& c) { return c.name == name && health::has_role(c, role); });
-  if (found == board.checks.end()) return make(404, fmt::format("no check {} in {}\n", text::quoted(name), word(role)));
+Response HealthRoutes::one_check(const Request& request, const Board& board, Role role,
+                                 std::string_view name) const {
+  auto found = std::find_if(board.checks.begin(), board.checks.end(), [&](const CheckView& c) {
+    return c.name == name && health::has_role(c, role);
+  });
+  if (found == board.checks.end())
+    return make(404, fmt::format("no check {} in {}\n", text::quoted(name), word(role)));
   CheckStatus status = health::effective(*found);
   bool ok = !is_old(board) && (status == CheckStatus::Pass || status == CheckStatus::Warn);
-  if (wants_json(request)) return make(ok ? 200 : 503, check_json(*found, clock_.now(), detail_), json_type(request));
+  if (wants_json(request))
+    return make(ok ? 200 : 503, check_json(*found, clock_.now(), detail_), json_type(request));
   return make(ok ? 200 : 503, line(*found, detail_));
 }
 

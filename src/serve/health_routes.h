@@ -30,7 +30,8 @@ class HealthRoutes {
  private:
   Response role(const Request& request, const Board& board, Role role) const;
   Response all(const Request& request, const Board& board) const;
-  Response one_check(const Request& request, const Board& board, Role role, std::string_view name) const;
+  Response one_check(const Request& request, const Board& board, Role role,
+                     std::string_view name) const;
   bool is_old(const Board& board) const;
 
   ReadBoard board_;

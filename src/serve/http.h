@@ -14,8 +14,8 @@
 namespace davy::serve {
 
 struct Request {
-  std::string method;  // "GET", "HEAD", "POST"
-  std::string path;    // decoded, without the query
+  std::string method;                                      // "GET", "HEAD", "POST"
+  std::string path;                                        // decoded, without the query
   std::vector<std::pair<std::string, std::string>> query;  // in no particular order
   std::string accept;
   std::string body;

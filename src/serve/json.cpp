@@ -1,8 +1,8 @@
 #include "serve/json.h"
 
+#include <fmt/format.h>
 #include <cmath>
 #include <ctime>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "health/roles.h"
@@ -12,18 +12,24 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-std::string dump(const json& j) { return j.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
+std::string dump(const json& j) {
+  return j.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
 
-json number(double x) { return std::isfinite(x) ? json(x) : json(nullptr); }
+json number(double x) {
+  return std::isfinite(x) ? json(x) : json(nullptr);
+}
 
-json optional(const std::optional<double>& x) { return x ? number(*x) : json(nullptr); }
+json optional(const std::optional<double>& x) {
+  return x ? number(*x) : json(nullptr);
+}
 
 std::string rfc3339(WallMillis ms) {
   std::time_t whole = static_cast<std::time_t>(ms / 1000);
   std::tm utc{};
   gmtime_r(&whole, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
+                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
 }
 
 json evidence(const Evidence& e) {
@@ -35,8 +41,12 @@ json metric(const MetricVerdict& m) {
   if (m.hold) tests["hold"] = evidence(*m.hold);
   tests["warn"] = evidence(m.warn);
   tests["pass"] = evidence(m.pass);
-  json baseline{{"requests", number(m.baseline_requests)}, {"events", number(m.baseline_events)}, {"rate", number(m.baseline_rate)}};
-  json canary{{"requests", number(m.canary_requests)}, {"events", number(m.canary_events)}, {"rate", number(m.canary_rate)}};
+  json baseline{{"requests", number(m.baseline_requests)},
+                {"events", number(m.baseline_events)},
+                {"rate", number(m.baseline_rate)}};
+  json canary{{"requests", number(m.canary_requests)},
+              {"events", number(m.canary_events)},
+              {"rate", number(m.canary_rate)}};
   if (m.baseline_threshold) {
     baseline["slower_than_seconds"] = optional(m.baseline_threshold);
     canary["slower_than_seconds"] = optional(m.canary_threshold);
@@ -68,9 +78,13 @@ json verdict(const Verdict& v) {
           {"score", number(v.score)},
           {"reason", v.reason},
           {"next", v.next},
-          {"needs", {{"requests", optional(v.needs.requests)}, {"seconds", optional(v.needs.seconds)}, {"text", v.needs.text}}},
+          {"needs",
+           {{"requests", optional(v.needs.requests)},
+            {"seconds", optional(v.needs.seconds)},
+            {"text", v.needs.text}}},
           {"notices", v.notices},
-          {"requests", {{"baseline", number(v.baseline_requests)}, {"canary", number(v.canary_requests)}}},
+          {"requests",
+           {{"baseline", number(v.baseline_requests)}, {"canary", number(v.canary_requests)}}},
           {"rollback", evidence(v.rollback)},
           {"metrics", metrics},
           {"url", v.url}};
@@ -94,7 +108,8 @@ json check(const CheckView& c, Time now, bool detail) {
            {"state", word(c.status)},
            {"since", rfc3339(c.since)},
            {"time", c.last_seen == 0 ? json(nullptr) : json(rfc3339(c.last_seen))},
-           {"age_ms", std::chrono::duration_cast<std::chrono::milliseconds>(now - c.last_result).count()},
+           {"age_ms",
+            std::chrono::duration_cast<std::chrono::milliseconds>(now - c.last_result).count()},
            {"took_ms", std::chrono::duration<double, std::milli>(c.took).count()},
            {"severity", word(c.severity)},
            {"scope", word(c.scope)},
@@ -112,7 +127,9 @@ json check(const CheckView& c, Time now, bool detail) {
 
 }  // namespace
 
-std::string verdict_json(const Verdict& v) { return dump(verdict(v)); }
+std::string verdict_json(const Verdict& v) {
+  return dump(verdict(v));
+}
 
 std::string deployment_json(const DeploymentView& d) {
   json out = deployment(d);
@@ -126,7 +143,9 @@ std::string deployments_json(const Board& board) {
   return dump({{"service", board.service}, {"deployments", all}});
 }
 
-std::string check_json(const CheckView& c, Time now, bool detail) { return dump(check(c, now, detail)); }
+std::string check_json(const CheckView& c, Time now, bool detail) {
+  return dump(check(c, now, detail));
+}
 
 std::string role_json(const Board& board, const RoleView& role, Time now, bool detail) {
   json checks = json::object();
@@ -135,7 +154,9 @@ std::string role_json(const Board& board, const RoleView& role, Time now, bool d
     std::string key = c.name + (c.unit.empty() ? "" : ":" + c.unit);
     checks[key] = json::array({check(c, now, detail)});
   }
-  json out{{"status", !role.ok ? "fail" : role.status == CheckStatus::Warn ? "warn" : "pass"},
+  json out{{"status", !role.ok                           ? "fail"
+                      : role.status == CheckStatus::Warn ? "warn"
+                                                         : "pass"},
            {"serviceId", board.service},
            {"description", fmt::format("{} of {}", word(role.role), board.service)},
            {"draining", board.draining},

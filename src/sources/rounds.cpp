@@ -88,8 +88,8 @@ void Rounds::see(const Answer& answer, Round& round) {
 }
 
 /// A side is blind without a live target, or when no error would show. A side without a series of
-/// requests has probably served nothing yet (clients make them at the first request), so long as the
-/// other side shows that the names are right.
+/// requests has probably served nothing yet (clients make them at the first request), so long as
+/// the other side shows that the names are right.
 void Rounds::judge_sides(const std::vector<Answer>& answers, Round& round) const {
   bool names_are_right = false;
   for (const Answer& answer : answers) {

@@ -13,10 +13,13 @@ constexpr double kRounding = 1e-12;
 
 }  // namespace
 
-double total(const Histogram& h) { return std::accumulate(h.counts.begin(), h.counts.end(), 0.0); }
+double total(const Histogram& h) {
+  return std::accumulate(h.counts.begin(), h.counts.end(), 0.0);
+}
 
 double above(const Histogram& h, std::size_t i) {
-  return std::accumulate(h.counts.begin() + static_cast<std::ptrdiff_t>(i) + 1, h.counts.end(), 0.0);
+  return std::accumulate(h.counts.begin() + static_cast<std::ptrdiff_t>(i) + 1, h.counts.end(),
+                         0.0);
 }
 
 std::vector<double> common_bounds(const std::vector<double>& a, const std::vector<double>& b) {
@@ -60,7 +63,8 @@ std::size_t quantile_bound(const Histogram& h, double u) {
   return h.bounds.size() - 1;
 }
 
-std::optional<Threshold> rounded_up(const std::vector<double>& bounds, std::size_t i, double tolerance) {
+std::optional<Threshold> rounded_up(const std::vector<double>& bounds, std::size_t i,
+                                    double tolerance) {
   double wanted = (1 + tolerance) * bounds[i] * (1 - kRounding);
   auto at = std::lower_bound(bounds.begin() + static_cast<std::ptrdiff_t>(i), bounds.end(), wanted);
   if (at == bounds.end()) return std::nullopt;
@@ -69,7 +73,8 @@ std::optional<Threshold> rounded_up(const std::vector<double>& bounds, std::size
 
 Threshold rounded_down(const std::vector<double>& bounds, std::size_t i, double tolerance) {
   double wanted = (1 + tolerance) * bounds[i] * (1 + kRounding);
-  auto after = std::upper_bound(bounds.begin() + static_cast<std::ptrdiff_t>(i), bounds.end(), wanted);
+  auto after =
+      std::upper_bound(bounds.begin() + static_cast<std::ptrdiff_t>(i), bounds.end(), wanted);
   auto at = std::max(bounds.begin() + static_cast<std::ptrdiff_t>(i), after - 1);
   return {static_cast<std::size_t>(at - bounds.begin()), *at / bounds[i] - 1};
 }

@@ -1,7 +1,7 @@
 // Latency thresholds on a histogram's bounds.
 //
-// Why: "slower" is judged as "a larger share of requests above a threshold", so thresholds must lie on
-// bounds that both versions count at; interpolating inside a bucket would understate the tail.
+// Why: "slower" is judged as "a larger share of requests above a threshold", so thresholds must lie
+// on bounds that both versions count at; interpolating inside a bucket would understate the tail.
 // Shapes: davy::Histogram, per-bucket counts. Seconds.
 // Threading: pure functions. Failure: none; nullopt where nothing fits.
 #pragma once
@@ -24,8 +24,8 @@ Histogram project(const Histogram& h, const std::vector<double>& bounds);
 void add(Histogram& to, const Histogram& more);
 void scale(Histogram& h, double factor);
 
-/// The smallest bound with at most the share `u` of the requests above it (the last one, if none has).
-/// REQUIRES: at least one bound.
+/// The smallest bound with at most the share `u` of the requests above it (the last one, if none
+/// has). REQUIRES: at least one bound.
 std::size_t quantile_bound(const Histogram& h, double u);
 
 /// V2's threshold for "slower than (1 + tolerance) times bound i": rounded so that the claim gets
@@ -35,8 +35,10 @@ struct Threshold {
   double tolerance;  // after rounding
 };
 /// For proving worse: the smallest bound >= (1 + tolerance) * bounds[i].
-std::optional<Threshold> rounded_up(const std::vector<double>& bounds, std::size_t i, double tolerance);
-/// For proving not worse: the largest bound <= (1 + tolerance) * bounds[i]; i itself if none is larger.
+std::optional<Threshold> rounded_up(const std::vector<double>& bounds, std::size_t i,
+                                    double tolerance);
+/// For proving not worse: the largest bound <= (1 + tolerance) * bounds[i]; i itself if none is
+/// larger.
 Threshold rounded_down(const std::vector<double>& bounds, std::size_t i, double tolerance);
 
 }  // namespace davy::stats

@@ -5,6 +5,8 @@ namespace davy::stats {
 
 /// What was counted since `before`; after a reset, what was counted since then (what was counted
 /// between the last look and the crash is lost).
-inline double counter_delta(double before, double now) { return now >= before ? now - before : now; }
+inline double counter_delta(double before, double now) {
+  return now >= before ? now - before : now;
+}
 
 }  // namespace davy::stats

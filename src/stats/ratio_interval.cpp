@@ -9,7 +9,9 @@
 namespace davy::stats {
 namespace {
 
-double grid(std::size_t i) { return std::exp2(-6.0 + 0.1 * static_cast<double>(i)); }
+double grid(std::size_t i) {
+  return std::exp2(-6.0 + 0.1 * static_cast<double>(i));
+}
 
 }  // namespace
 
@@ -25,7 +27,8 @@ void RatioIntervalEstimate::see(const Sample& s, double phi) {
 }
 
 RatioInterval RatioIntervalEstimate::interval(double level) const {
-  double limit = log_sum(log_likelihood_) - std::log(static_cast<double>(kPoints)) + std::log(level);
+  double limit =
+      log_sum(log_likelihood_) - std::log(static_cast<double>(kPoints)) + std::log(level);
   auto inside = [limit](double log_l) { return log_l > limit; };
   auto first = std::find_if(log_likelihood_.begin(), log_likelihood_.end(), inside);
   auto last = std::find_if(log_likelihood_.rbegin(), log_likelihood_.rend(), inside);

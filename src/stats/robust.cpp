@@ -12,7 +12,9 @@ constexpr double kPriorCoefficients = 8;  // the prior "no overdispersion" weigh
 constexpr int kFewestCoefficients = 4;
 constexpr double kCellVariance = 1;  // a cell closes when it can say something
 
-double weight_of_new(double dt, double half_life) { return 1 - std::exp2(-dt / half_life); }
+double weight_of_new(double dt, double half_life) {
+  return 1 - std::exp2(-dt / half_life);
+}
 
 }  // namespace
 
@@ -71,8 +73,8 @@ void Overdispersion::push(std::size_t scale, const Cell& cell) {
   double w1 = first.expected_b / (first.k_a + first.k_b);
   double w2 = cell.expected_b / (cell.k_a + cell.k_b);
   // Mantel-Haenszel: the ratio that both cells share.
-  double ratio = (first.k_b * (1 - w1) + cell.k_b * (1 - w2) + 0.5) /
-                 (first.k_a * w1 + cell.k_a * w2 + 0.5);
+  double ratio =
+      (first.k_b * (1 - w1) + cell.k_b * (1 - w2) + 0.5) / (first.k_a * w1 + cell.k_a * w2 + 0.5);
   Deviation d1 = deviation(first, ratio);
   Deviation d2 = deviation(cell, ratio);
   if (d1.variance > 0 && d2.variance > 0) {
@@ -87,7 +89,8 @@ double Overdispersion::factor() const {
   double most = 1;
   for (std::size_t scale = 0; scale < kScales; ++scale) {
     if (count_[scale] < kFewestCoefficients) continue;
-    most = std::max(most, (kPriorCoefficients + sum_[scale]) / (kPriorCoefficients + count_[scale]));
+    most =
+        std::max(most, (kPriorCoefficients + sum_[scale]) / (kPriorCoefficients + count_[scale]));
   }
   return most;
 }
@@ -120,7 +123,8 @@ Tempering Discount::of(const Sample& s, double p1, double dt, double phi_split) 
   share_ = bursts_.share(s.k1 + s.k2, dt);
   double floor = 1 + robustness_.sigma * robustness_.sigma * information_.per_minute();
   phi_ = std::max(overdispersion_.factor(), phi_split);
-  return {.phi = std::max(phi_, floor) / share_, .cap = std::min(robustness_.cap_per_second * dt, robustness_.cap)};
+  return {.phi = std::max(phi_, floor) / share_,
+          .cap = std::min(robustness_.cap_per_second * dt, robustness_.cap)};
 }
 
 void Discount::see(const Sample& s, double dt) {

@@ -1,10 +1,10 @@
 // Robustness: what keeps the promise when requests are not independent, as in production.
 //
-// Why: errors come in clumps, instances differ, minutes differ. Each piece below looks at past blocks
-// (and at V1's own instances) and says by how much evidence has to be discounted.
-// Sources: winsorised bursts and the dyadic Haar estimate of overdispersion as specified and measured
-// in docs/judging.md, section "Robust mode"; Mantel-Haenszel pooled ratios inside it.
-// Threading: plain values. Failure: none.
+// Why: errors come in clumps, instances differ, minutes differ. Each piece below looks at past
+// blocks (and at V1's own instances) and says by how much evidence has to be discounted. Sources:
+// winsorised bursts and the dyadic Haar estimate of overdispersion as specified and measured in
+// docs/judging.md, section "Robust mode"; Mantel-Haenszel pooled ratios inside it. Threading: plain
+// values. Failure: none.
 #pragma once
 
 #include <array>
@@ -32,8 +32,8 @@ class BurstLimit {
   std::optional<double> usual_;
 };
 
-/// Information about the ratio that a minute brings; at very high traffic it must not count in full,
-/// because no minute tells the ratio better than the minutes differ (the noise floor).
+/// Information about the ratio that a minute brings; at very high traffic it must not count in
+/// full, because no minute tells the ratio better than the minutes differ (the noise floor).
 class InformationRate {
  public:
   void see(const Sample& s, double share, double dt);
@@ -92,7 +92,7 @@ double pod_margin(std::span<const Pod> baseline, std::size_t canary_pods, double
 /// How much of all this is in force.
 struct Robustness {
   bool on = true;
-  double sigma = 0.15;         // one minute never tells the ratio better than this
+  double sigma = 0.15;           // one minute never tells the ratio better than this
   double cap_per_second = 0.25;  // nats: no single block decides, however bad
   double cap = 3;
 
@@ -104,7 +104,8 @@ class Discount {
  public:
   explicit Discount(Robustness robustness) : robustness_(robustness) {}
 
-  /// For the block about to be judged; `p1` as known before it, `phi_split` = V1's own overdispersion.
+  /// For the block about to be judged; `p1` as known before it, `phi_split` = V1's own
+  /// overdispersion.
   Tempering of(const Sample& s, double p1, double dt, double phi_split = 1);
   /// Afterwards: learns from the block.
   void see(const Sample& s, double dt);

@@ -54,7 +54,9 @@ double single(double d, const Sample& s, double p2) {
 }
 
 /// The rate whose odds are `theta` times those of `p`.
-double times_odds(double theta, double p) { return theta * p / (1 - p + theta * p); }
+double times_odds(double theta, double p) {
+  return theta * p / (1 - p + theta * p);
+}
 
 }  // namespace
 
@@ -76,7 +78,9 @@ double log_e(const Null& null, const Sample& s, double p1, double p2) {
   return linear(null.ratio, null.absolute, s, p1, p2);
 }
 
-void WorseTest::begin_stage() { invest(kStageInvestment); }
+void WorseTest::begin_stage() {
+  invest(kStageInvestment);
+}
 
 void WorseTest::invest(double fraction) {
   if (fraction <= 0) return;
@@ -101,7 +105,9 @@ void WorseTest::see(const Sample& s, double p1, double dt, Tempering tempering, 
   }
 }
 
-double WorseTest::log_e() const { return log_sum(log_sum(log_r_), log_cash_); }
+double WorseTest::log_e() const {
+  return log_sum(log_sum(log_r_), log_cash_);
+}
 
 void NotWorseTest::restart() {
   for (std::size_t j = 0; j < log_r_.size(); ++j) log_r_[j] = std::log(kPassWeights[j]);
@@ -125,6 +131,8 @@ void NotWorseTest::see(const Sample& s, double p1, double p2_if_equal, Tempering
   }
 }
 
-double NotWorseTest::log_e() const { return log_sum(log_r_); }
+double NotWorseTest::log_e() const {
+  return log_sum(log_r_);
+}
 
 }  // namespace davy::stats

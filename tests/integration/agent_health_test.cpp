@@ -1,8 +1,8 @@
 // The agent's health answers while what it checks really breaks.
 
-#include <csignal>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <csignal>
 
 #include "lab/agent.h"
 #include "lab/postgres.h"
@@ -14,9 +14,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Checks that are quick to change their minds: at most 1 s to fail (2 x 200 ms + 400 ms), and less to recover.
-std::string quick(const std::string& name, const std::string& probe, const std::string& roles = "readiness, deploy") {
-  return fmt::format("  - {{ name: {}, {}, roles: [{}], period: 500ms, timeout: 400ms, failure_threshold: 2 }}\n", name, probe, roles);
+/// Checks that are quick to change their minds: at most 1 s to fail (2 x 200 ms + 400 ms), and less
+/// to recover.
+std::string quick(const std::string& name, const std::string& probe,
+                  const std::string& roles = "readiness, deploy") {
+  return fmt::format(
+      "  - {{ name: {}, {}, roles: [{}], period: 500ms, timeout: 400ms, failure_threshold: 2 }}\n",
+      name, probe, roles);
 }
 
 /// Answers within a prober's patience of 50 ms, out of `n` asked.
@@ -28,11 +32,14 @@ int answered_at_once(lab::Agent& agent, const std::string& path, int n) {
 
 }  // namespace
 
-TEST_CASE("health is answered at once while PostgreSQL is frozen and Redis is dead, and follows them back") {
+TEST_CASE(
+    "health is answered at once while PostgreSQL is frozen and Redis is dead, and follows them "
+    "back") {
   lab::Postgres& postgres = lab::Postgres::shared();
   lab::Redis redis;
   lab::Server app(lab::http(200, "ok"));
-  lab::Agent agent("checks:\n" + quick("db", fmt::format("postgres: {{ dsn: \"{}\" }}", postgres.dsn())) +
+  lab::Agent agent("checks:\n" +
+                   quick("db", fmt::format("postgres: {{ dsn: \"{}\" }}", postgres.dsn())) +
                    quick("cache", fmt::format("redis: {{ url: \"{}\" }}", redis.url())) +
                    quick("app", fmt::format("http: {{ url: \"{}\" }}", app.url()), "liveness"));
   REQUIRE(lab::eventually([&] { return agent.health("/readyz").status == 200; }));
@@ -43,7 +50,9 @@ TEST_CASE("health is answered at once while PostgreSQL is frozen and Redis is de
   // A busy machine may cost a prober one of its 50 ms, not more.
   CHECK(answered_at_once(agent, "/livez", 100) >= 98);
   CHECK(answered_at_once(agent, "/readyz", 100) >= 98);
-  CHECK(lab::eventually([&] { return agent.health("/readyz/db").status == 503 && agent.health("/readyz/cache").status == 503; }));
+  CHECK(lab::eventually([&] {
+    return agent.health("/readyz/db").status == 503 && agent.health("/readyz/cache").status == 503;
+  }));
   CHECK(agent.health("/readyz").status == 503);
   CHECK(agent.health("/readyz?verbose").body.find("[-]db failed") != std::string::npos);
   CHECK(agent.health("/livez").status == 200);
@@ -56,19 +65,24 @@ TEST_CASE("health is answered at once while PostgreSQL is frozen and Redis is de
 
 TEST_CASE("details are for the API listener, not for the open one") {
   lab::Agent agent("checks:\n" + quick("cache", "redis: { url: \"redis://127.0.0.1:1/0\" }"));
-  REQUIRE(lab::eventually([&] { return agent.health("/readyz?verbose").body.find("[-]cache failed") != std::string::npos; }));
+  REQUIRE(lab::eventually([&] {
+    return agent.health("/readyz?verbose").body.find("[-]cache failed") != std::string::npos;
+  }));
   CHECK(agent.health("/readyz?verbose").body.find("127.0.0.1:1") == std::string::npos);
   CHECK(agent.get("/readyz?verbose").body.find("127.0.0.1:1") != std::string::npos);
 }
 
 TEST_CASE("health speaks plain text, JSON and health+json, and refuses other methods") {
   lab::Server app(lab::http(200, "ok"));
-  lab::Agent agent("checks:\n" + quick("app", fmt::format("http: {{ url: \"{}\" }}", app.url()), "liveness, readiness"));
+  lab::Agent agent("checks:\n" + quick("app", fmt::format("http: {{ url: \"{}\" }}", app.url()),
+                                       "liveness, readiness"));
   REQUIRE(lab::eventually([&] { return agent.health("/readyz").status == 200; }));
   CHECK(agent.health("/readyz").body == "ok\n");
   CHECK(agent.health("/readyz?verbose").body == "[+]app ok\nok\n");
-  CHECK(agent.health("/readyz?exclude=nothing").body.find("no check \"nothing\"") != std::string::npos);
-  CHECK(agent.get("/readyz", 5s, "application/json").body.find("\"status\": \"pass\"") != std::string::npos);
+  CHECK(agent.health("/readyz?exclude=nothing").body.find("no check \"nothing\"") !=
+        std::string::npos);
+  CHECK(agent.get("/readyz", 5s, "application/json").body.find("\"status\": \"pass\"") !=
+        std::string::npos);
   CHECK(agent.health("/readyz/app").status == 200);
   CHECK(agent.health("/readyz/other").status == 404);
   CHECK(agent.health("/nowhere").status == 404);
@@ -76,12 +90,15 @@ TEST_CASE("health speaks plain text, JSON and health+json, and refuses other met
   CHECK(agent.health("/healthz").status == 200);
   CHECK(agent.health("/v1/deployments").status == 404);
   CHECK(agent.post("/readyz", "").status == 405);
-  CHECK(agent.get("/metrics").body.find("davy_check_status{check=\"app\",status=\"pass\"} 1") != std::string::npos);
+  CHECK(agent.get("/metrics").body.find("davy_check_status{check=\"app\",status=\"pass\"} 1") !=
+        std::string::npos);
 }
 
 TEST_CASE("SIGTERM is answered with not-ready at once, then with exit code 0") {
   lab::Server app(lab::http(200, "ok"));
-  lab::Agent agent("drain_delay: 1500ms\nchecks:\n" + quick("app", fmt::format("http: {{ url: \"{}\" }}", app.url()), "liveness, readiness"));
+  lab::Agent agent(
+      "drain_delay: 1500ms\nchecks:\n" +
+      quick("app", fmt::format("http: {{ url: \"{}\" }}", app.url()), "liveness, readiness"));
   REQUIRE(lab::eventually([&] { return agent.health("/readyz").status == 200; }));
   agent.process().signal(SIGTERM);
   CHECK(lab::eventually([&] { return agent.health("/readyz").status == 503; }, 1s));
@@ -92,7 +109,8 @@ TEST_CASE("SIGTERM is answered with not-ready at once, then with exit code 0") {
 
 TEST_CASE("SIGTERM ends the agent while a probe hangs for ever") {
   lab::Server mute(lab::mute());
-  lab::Agent agent("drain_delay: 0s\nchecks:\n  - { name: app, http: { url: \"" + mute.url() + "\" }, period: 60s, timeout: 60s }\n");
+  lab::Agent agent("drain_delay: 0s\nchecks:\n  - { name: app, http: { url: \"" + mute.url() +
+                   "\" }, period: 60s, timeout: 60s }\n");
   REQUIRE(lab::eventually([&] { return mute.connections() > 0; }));
   agent.process().signal(SIGTERM);
   CHECK(agent.process().wait() == 0);
@@ -104,10 +122,12 @@ TEST_CASE("a reload with a broken file changes nothing, one with a good file doe
   lab::Agent agent("checks:\n" + check);
   REQUIRE(lab::eventually([&] { return agent.health("/readyz").status == 200; }));
   agent.reload("checks:\n  - { name: app, htp: {} }\n");
-  REQUIRE(lab::eventually([&] { return agent.process().stderr_text().find("reload refused") != std::string::npos; }));
+  REQUIRE(lab::eventually(
+      [&] { return agent.process().stderr_text().find("reload refused") != std::string::npos; }));
   CHECK(agent.process().stderr_text().find("davy.yaml:4") != std::string::npos);
   CHECK(agent.health("/readyz").status == 200);
-  CHECK(agent.get("/metrics").body.find("davy_config_reloads_total{result=\"refused\"} 1") != std::string::npos);
+  CHECK(agent.get("/metrics").body.find("davy_config_reloads_total{result=\"refused\"} 1") !=
+        std::string::npos);
   agent.reload("checks:\n" + check + quick("gone", "tcp: { address: \"127.0.0.1:1\" }"));
   CHECK(lab::eventually([&] { return agent.health("/readyz/gone").status == 503; }));
   CHECK(agent.health("/readyz/app").status == 200);  // kept its state: it was not asked anew
@@ -116,14 +136,19 @@ TEST_CASE("a reload with a broken file changes nothing, one with a good file doe
 TEST_CASE("a hung check is a failing check and is never started twice") {
   lab::Server mute(lab::mute());
   lab::Agent agent("checks:\n" + quick("app", fmt::format("http: {{ url: \"{}\" }}", mute.url())));
-  CHECK(lab::eventually([&] { return agent.health("/readyz?verbose").body.find("[-]app failed") != std::string::npos; }));
+  CHECK(lab::eventually([&] {
+    return agent.health("/readyz?verbose").body.find("[-]app failed") != std::string::npos;
+  }));
   CHECK(agent.health("/readyz?verbose").body.find("timeout") != std::string::npos);
 }
 
 TEST_CASE("a taken port is said and ends the agent with 3") {
   lab::Server other(lab::mute());
   lab::TempDir dir;
-  lab::write_file(dir / "davy.yaml", fmt::format("service: x\nlisten: {{ health: \"{}\", api: \"127.0.0.1:0\" }}\nchecks: [{{ name: d, disk: {{ path: / }} }}]\n", other.address()));
+  lab::write_file(dir / "davy.yaml",
+                  fmt::format("service: x\nlisten: {{ health: \"{}\", api: \"127.0.0.1:0\" "
+                              "}}\nchecks: [{{ name: d, disk: {{ path: / }} }}]\n",
+                              other.address()));
   lab::Finished ended = lab::davy({"agent", "--config", dir / "davy.yaml"});
   CHECK(ended.code == 3);
   CHECK(ended.output.find("Address already in use") != std::string::npos);

@@ -15,7 +15,11 @@ namespace {
 std::string recording(int blocks, int bad) {
   std::string all;
   for (int i = 1; i <= blocks; ++i) {
-    all += fmt::format(R"({{"t":{},"dt":5,"baseline":{{"requests":950,"errors":1}},"canary":{{"requests":500,"errors":{}}}}})", i * 5, bad) + "\n";
+    all +=
+        fmt::format(
+            R"({{"t":{},"dt":5,"baseline":{{"requests":950,"errors":1}},"canary":{{"requests":500,"errors":{}}}}})",
+            i * 5, bad) +
+        "\n";
   }
   return all;
 }
@@ -37,7 +41,8 @@ TEST_CASE("replay ends with the verdict's exit code and prints its changes") {
 TEST_CASE("replay --json prints the final verdict object alone") {
   lab::TempDir dir;
   lab::write_file(dir / "bad.ndjson", recording(40, 10));
-  nlohmann::json verdict = nlohmann::json::parse(lab::davy({"replay", "--json", dir / "bad.ndjson"}).output);
+  nlohmann::json verdict =
+      nlohmann::json::parse(lab::davy({"replay", "--json", dir / "bad.ndjson"}).output);
   CHECK(verdict.at("verdict") == "fail");
   CHECK(verdict.at("t").get<double>() > 0);
   CHECK(verdict.at("t").get<double>() < 200);
@@ -60,7 +65,10 @@ TEST_CASE("replay takes a policy") {
 
 TEST_CASE("replay names the line that is wrong and ends with 2") {
   lab::TempDir dir;
-  lab::write_file(dir / "x.ndjson", recording(3, 0) + "{\"t\":20,\"dt\":5,\"baseline\":{\"requests\":1,\"errors\":2},\"canary\":{\"requests\":1,\"errors\":0}}\n");
+  lab::write_file(dir / "x.ndjson",
+                  recording(3, 0) +
+                      "{\"t\":20,\"dt\":5,\"baseline\":{\"requests\":1,\"errors\":2},\"canary\":{"
+                      "\"requests\":1,\"errors\":0}}\n");
   lab::Finished wrong = lab::davy({"replay", dir / "x.ndjson"});
   CHECK(wrong.code == 2);
   CHECK(wrong.output.find("x.ndjson:4: ") != std::string::npos);
@@ -69,8 +77,11 @@ TEST_CASE("replay names the line that is wrong and ends with 2") {
 
 TEST_CASE("config check explains a good config and lists everything wrong with a bad one") {
   lab::TempDir dir;
-  lab::write_file(dir / "good.yaml", "service: x\nchecks:\n  - { name: root, disk: { path: / } }\n");
-  lab::write_file(dir / "bad.yaml", "service: x\nchecks:\n  - { name: root, disk: { path: / }, perod: 5s }\n  - { name: root, disk: { path: / } }\n");
+  lab::write_file(dir / "good.yaml",
+                  "service: x\nchecks:\n  - { name: root, disk: { path: / } }\n");
+  lab::write_file(dir / "bad.yaml",
+                  "service: x\nchecks:\n  - { name: root, disk: { path: / }, perod: 5s }\n  - { "
+                  "name: root, disk: { path: / } }\n");
   lab::Finished good = lab::davy({"config", "check", dir / "good.yaml"});
   CHECK(good.code == 0);
   CHECK(good.output.find("root") != std::string::npos);
@@ -89,8 +100,12 @@ TEST_CASE("the shipped config and every preset are good") {
 
 TEST_CASE("healthcheck answers 0 and 1 and nothing else") {
   lab::Server app(lab::http(200, "ok"));
-  lab::Agent agent("checks:\n  - { name: app, http: { url: \"" + app.url() + "\" } }\n  - { name: gone, tcp: { address: \"127.0.0.1:1\" }, roles: [deploy], failure_threshold: 1 }\n");
-  CHECK(lab::eventually([&] { return lab::davy({"healthcheck", "--url", agent.health_url()}).code == 0; }));
+  lab::Agent agent("checks:\n  - { name: app, http: { url: \"" + app.url() +
+                   "\" } }\n  - { name: gone, tcp: { address: \"127.0.0.1:1\" }, roles: [deploy], "
+                   "failure_threshold: 1 }\n");
+  CHECK(lab::eventually([&] {
+    return lab::davy({"healthcheck", "--url", agent.health_url()}).code == 0;
+  }));
   CHECK(lab::davy({"healthcheck", "--url", agent.health_url(), "--role", "deploy"}).code == 1);
   CHECK(lab::davy({"healthcheck", "--url", "http://127.0.0.1:1"}).code == 1);
 }

@@ -4,8 +4,8 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <string>
 #include <sys/socket.h>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -31,7 +31,8 @@ struct Bench {
   net::Watchdog watchdog;
   serve::Front front;
 
-  explicit Bench(serve::ConnectionLimits limits = {}) : front("test", limits, echo, [this] { ++shed; }) {
+  explicit Bench(serve::ConnectionLimits limits = {})
+      : front("test", limits, echo, [this] { ++shed; }) {
     REQUIRE(front.start({"127.0.0.1", 0}));
   }
 
@@ -44,7 +45,8 @@ struct Bench {
   /// Sends bytes on a connection of their own; what comes back until the end.
   std::string raw(const std::string& bytes) {
     net::Socket socket = connect();
-    REQUIRE(::send(socket.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+    REQUIRE(::send(socket.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(bytes.size()));
     return read_all(socket);
   }
 
@@ -52,13 +54,15 @@ struct Bench {
     net::Watchdog::Guard guard(watchdog, Deadline::in(10s), socket.fd());
     std::string all;
     char buffer[4096];
-    for (ssize_t n; (n = ::recv(socket.fd(), buffer, sizeof buffer, 0)) > 0;) all.append(buffer, static_cast<std::size_t>(n));
+    for (ssize_t n; (n = ::recv(socket.fd(), buffer, sizeof buffer, 0)) > 0;)
+      all.append(buffer, static_cast<std::size_t>(n));
     CHECK_FALSE(guard.fired());
     return all;
   }
 
   int status(const std::string& path) {
-    net::HttpClient client({.scheme = "http", .host = "127.0.0.1", .port = front.port(), .target = "/"}, {});
+    net::HttpClient client(
+        {.scheme = "http", .host = "127.0.0.1", .port = front.port(), .target = "/"}, {});
     auto answer = client.call({.target = path}, Deadline::in(5s), watchdog);
     net::HttpResponse* response = std::get_if<net::HttpResponse>(&answer);
     return response == nullptr ? 0 : response->status;
@@ -69,8 +73,10 @@ struct Bench {
 
 TEST_CASE("a request with a query and one with a body reach the handler") {
   Bench b;
-  CHECK(b.raw("GET /a%20b?x=1&y=2 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").find("GET /a b x=1;y=2;") != std::string::npos);
-  CHECK(b.raw("POST /p HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello").find("POST /p  hello") != std::string::npos);
+  CHECK(b.raw("GET /a%20b?x=1&y=2 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            .find("GET /a b x=1;y=2;") != std::string::npos);
+  CHECK(b.raw("POST /p HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
+            .find("POST /p  hello") != std::string::npos);
 }
 
 TEST_CASE("HEAD has the headers of GET and no body") {
@@ -83,8 +89,11 @@ TEST_CASE("HEAD has the headers of GET and no body") {
 
 TEST_CASE("pipelined requests are answered in their order on one connection") {
   Bench b;
-  std::string answers = b.raw("GET /1 HTTP/1.1\r\nHost: t\r\n\r\nGET /2 HTTP/1.1\r\nHost: t\r\n\r\nGET /3 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
-  std::size_t one = answers.find("GET /1"), two = answers.find("GET /2"), three = answers.find("GET /3");
+  std::string answers = b.raw(
+      "GET /1 HTTP/1.1\r\nHost: t\r\n\r\nGET /2 HTTP/1.1\r\nHost: t\r\n\r\nGET /3 "
+      "HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+  std::size_t one = answers.find("GET /1"), two = answers.find("GET /2"),
+              three = answers.find("GET /3");
   CHECK(one < two);
   CHECK(two < three);
   CHECK(three != std::string::npos);
@@ -100,10 +109,13 @@ TEST_CASE("a handler that throws answers 500 and tells nothing") {
 TEST_CASE("hostile requests are refused with the right status and the next client is served") {
   Bench b;
   const std::pair<std::string, std::string> cases[] = {
-      {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "HTTP/1.1 411"},
-      {"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nContent-Length: 4\r\n\r\nhello", "HTTP/1.1 400"},
+      {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+       "HTTP/1.1 411"},
+      {"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nContent-Length: 4\r\n\r\nhello",
+       "HTTP/1.1 400"},
       {"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999\r\n\r\n", "HTTP/1.1 413"},
-      {"POST / HTTP/1.1\r\nHost: t\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx", "HTTP/1.1 415"},
+      {"POST / HTTP/1.1\r\nHost: t\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx",
+       "HTTP/1.1 415"},
       {"GET / HTTP/1.1\r\nX: " + std::string(30000, 'a'), "HTTP/1.1 431"},
       {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n\r\n", "HTTP/1.1 414"},
   };
@@ -116,8 +128,10 @@ TEST_CASE("hostile requests are refused with the right status and the next clien
 
 TEST_CASE("garbage ends its own connection only") {
   Bench b;
-  for (const std::string& bytes : {std::string("\x16\x03\x01\x02\x00\r\n\r\n"), std::string("\r\n\r\n"), std::string("GET\r\n\r\n"),
-                                   std::string("GET / HTTP/9.9\r\n\r\n"), std::string(100, '\0') + "\r\n\r\n"}) {
+  for (const std::string& bytes :
+       {std::string("\x16\x03\x01\x02\x00\r\n\r\n"), std::string("\r\n\r\n"),
+        std::string("GET\r\n\r\n"), std::string("GET / HTTP/9.9\r\n\r\n"),
+        std::string(100, '\0') + "\r\n\r\n"}) {
     b.raw(bytes);
     CHECK(b.status("/after") == 200);
   }

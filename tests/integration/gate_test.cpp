@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::string deployment(const std::string& name, const std::string& baseline, const std::string& canary) {
+std::string deployment(const std::string& name, const std::string& baseline,
+                       const std::string& canary) {
   return fmt::format(R"(  - name: {}
     source: {{ scrape: {{ baseline: ["{}"], canary: ["{}"], every: 500ms, timeout: 400ms }} }}
     requests: {{ counter: http_requests_total, error_when: 'code=~"5.."' }}
@@ -25,18 +26,22 @@ std::string deployment(const std::string& name, const std::string& baseline, con
 
 TEST_CASE("the gate follows the verdict for a good, a bad, a silent and an unreachable canary") {
   lab::Exporter v1(2000, 0.002), good(2000, 0.002), bad(2000, 0.05), silent(0, 0);
-  lab::Agent agent("deployments:\n" + deployment("good", v1.url(), good.url()) + deployment("bad", v1.url(), bad.url()) +
+  lab::Agent agent("deployments:\n" + deployment("good", v1.url(), good.url()) +
+                   deployment("bad", v1.url(), bad.url()) +
                    deployment("silent", v1.url(), silent.url()) +
                    deployment("gone", v1.url(), "http://127.0.0.1:1/metrics"));
 
-  lab::Finished silent_wait = lab::davy({"gate", "wait", "silent", "--url", agent.api_url(), "--timeout", "3s"});
+  lab::Finished silent_wait =
+      lab::davy({"gate", "wait", "silent", "--url", agent.api_url(), "--timeout", "3s"});
   CHECK(silent_wait.code == 75);
   CHECK(silent_wait.output.find("inconclusive") != std::string::npos);
 
-  lab::Finished good_wait = lab::davy({"gate", "wait", "good", "--url", agent.api_url(), "--timeout", "90s"});
+  lab::Finished good_wait =
+      lab::davy({"gate", "wait", "good", "--url", agent.api_url(), "--timeout", "90s"});
   CHECK(good_wait.code == 0);
   CHECK(good_wait.output.find("pass: Safe to promote") != std::string::npos);
-  lab::Finished bad_wait = lab::davy({"gate", "wait", "bad", "--url", agent.api_url(), "--timeout", "90s", "--json"});
+  lab::Finished bad_wait =
+      lab::davy({"gate", "wait", "bad", "--url", agent.api_url(), "--timeout", "90s", "--json"});
   CHECK(bad_wait.code == 1);
   CHECK(bad_wait.output.find("\"verdict\": \"fail\"") != std::string::npos);
 
@@ -46,8 +51,10 @@ TEST_CASE("the gate follows the verdict for a good, a bad, a silent and an unrea
   CHECK(agent.get("/v1/gate/silent").status == 425);
   CHECK(agent.get("/v1/gate/gone").status == 503);
   CHECK(agent.get("/v1/gate/nobody").status == 404);
-  CHECK(lab::run({{"curl", "-sf", "-o", "/dev/null", agent.api_url() + "/v1/gate/good"}}).code == 0);
-  CHECK(lab::run({{"curl", "-sf", "-o", "/dev/null", agent.api_url() + "/v1/gate/bad"}}).code == 22);
+  CHECK(lab::run({{"curl", "-sf", "-o", "/dev/null", agent.api_url() + "/v1/gate/good"}}).code ==
+        0);
+  CHECK(lab::run({{"curl", "-sf", "-o", "/dev/null", agent.api_url() + "/v1/gate/bad"}}).code ==
+        22);
 
   CHECK(lab::davy({"gate", "check", "good", "--url", agent.api_url()}).code == 0);
   CHECK(lab::davy({"gate", "check", "bad", "--url", agent.api_url()}).code == 1);
@@ -57,7 +64,8 @@ TEST_CASE("the gate follows the verdict for a good, a bad, a silent and an unrea
   CHECK(nobody.code == 3);
   CHECK(nobody.output.find("known: good, bad, silent, gone") != std::string::npos);
   CHECK(agent.get("/v1/deployments").body.find("\"verdict\": \"fail\"") != std::string::npos);
-  CHECK(agent.get("/metrics").body.find("davy_verdict{deployment=\"bad\",verdict=\"fail\"} 1") != std::string::npos);
+  CHECK(agent.get("/metrics").body.find("davy_verdict{deployment=\"bad\",verdict=\"fail\"} 1") !=
+        std::string::npos);
 
   // A fail is sticky until a new run is opened.
   bad.set(2000, 0);
@@ -66,13 +74,16 @@ TEST_CASE("the gate follows the verdict for a good, a bad, a silent and an unrea
   CHECK(agent.post("/v1/deployments/bad/runs", "{\"revision\": 3}").status == 400);
   CHECK(agent.post("/v1/deployments/bad/runs", "{\"revision\": \"v3\"}").status == 202);
   CHECK(lab::eventually([&] { return agent.get("/v1/gate/bad").status == 425; }));
-  CHECK(agent.get("/v1/deployments/bad/verdict").body.find("\"revision\": \"v3\"") != std::string::npos);
+  CHECK(agent.get("/v1/deployments/bad/verdict").body.find("\"revision\": \"v3\"") !=
+        std::string::npos);
 }
 
 TEST_CASE("an agent that cannot be reached is an error, not a verdict") {
   lab::Finished check = lab::davy({"gate", "check", "shop", "--url", "http://127.0.0.1:1"});
   CHECK(check.code == 3);
   CHECK(check.output.find("refused") != std::string::npos);
-  CHECK(lab::davy({"gate", "wait", "shop", "--url", "http://127.0.0.1:1", "--timeout", "1s"}).code == 3);
+  CHECK(
+      lab::davy({"gate", "wait", "shop", "--url", "http://127.0.0.1:1", "--timeout", "1s"}).code ==
+      3);
   CHECK(lab::davy({"gate", "wait", "shop", "--url", "nonsense"}).code == 2);
 }

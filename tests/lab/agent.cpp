@@ -1,7 +1,7 @@
 #include "lab/agent.h"
 
-#include <csignal>
 #include <fmt/format.h>
+#include <csignal>
 #include <stdexcept>
 
 namespace davy::lab {
@@ -9,13 +9,18 @@ namespace davy::lab {
 Agent::Agent(const std::string& config) : health_port_(free_port()), api_port_(free_port()) {
   write(config);
   process_.emplace(Command{{DAVY_BINARY, "agent", "--config", dir_ / "davy.yaml"}});
-  bool up = eventually([this] { return !process_->running() || (health("/livez").status != 0 && get("/").status != 0); });
-  if (!up || !process_->running()) throw std::runtime_error("the agent did not start: " + process_->output());
+  bool up = eventually([this] {
+    return !process_->running() || (health("/livez").status != 0 && get("/").status != 0);
+  });
+  if (!up || !process_->running())
+    throw std::runtime_error("the agent did not start: " + process_->output());
 }
 
 void Agent::write(const std::string& config) const {
-  write_file(dir_ / "davy.yaml", fmt::format("service: test\nlisten: {{ health: \"127.0.0.1:{}\", api: \"127.0.0.1:{}\" }}\n{}",
-                                             health_port_, api_port_, config));
+  write_file(dir_ / "davy.yaml",
+             fmt::format(
+                 "service: test\nlisten: {{ health: \"127.0.0.1:{}\", api: \"127.0.0.1:{}\" }}\n{}",
+                 health_port_, api_port_, config));
 }
 
 Answer Agent::get(const std::string& path, Duration patience, const std::string& accept) {
@@ -24,7 +29,9 @@ Answer Agent::get(const std::string& path, Duration patience, const std::string&
   return call(api_port_, request, patience);
 }
 
-Answer Agent::health(const std::string& path, Duration patience) { return call(health_port_, {.target = path}, patience); }
+Answer Agent::health(const std::string& path, Duration patience) {
+  return call(health_port_, {.target = path}, patience);
+}
 
 Answer Agent::post(const std::string& path, const std::string& body) {
   return call(api_port_, {.method = "POST", .target = path, .body = body}, std::chrono::seconds(5));
@@ -34,7 +41,8 @@ Answer Agent::post(const std::string& path, const std::string& body) {
 Answer Agent::call(int port, net::HttpRequest request, Duration patience) {
   net::HttpClient client({.scheme = "http", .host = "127.0.0.1", .port = port, .target = "/"}, {});
   auto answer = client.call(request, Deadline::in(patience), watchdog_);
-  if (net::HttpResponse* response = std::get_if<net::HttpResponse>(&answer)) return {response->status, std::move(response->body)};
+  if (net::HttpResponse* response = std::get_if<net::HttpResponse>(&answer))
+    return {response->status, std::move(response->body)};
   return {};
 }
 

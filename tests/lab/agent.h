@@ -22,7 +22,8 @@ class Agent {
   /// when they do not.
   explicit Agent(const std::string& config);
 
-  Answer get(const std::string& path, Duration patience = std::chrono::seconds(5), const std::string& accept = "");
+  Answer get(const std::string& path, Duration patience = std::chrono::seconds(5),
+             const std::string& accept = "");
   Answer health(const std::string& path, Duration patience = std::chrono::seconds(5));
   Answer post(const std::string& path, const std::string& body);
 

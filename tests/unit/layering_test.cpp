@@ -85,7 +85,8 @@ std::vector<Include> all_includes() {
         static const std::regex kInclude(R"(^\s*#\s*include\s*([<"])([^>"]+)[>"].*)");
         std::smatch match;
         if (!std::regex_match(line, match, kInclude)) continue;
-        found.push_back({fs::relative(entry.path(), root).string(), number, match[2], match[1] == "\""});
+        found.push_back(
+            {fs::relative(entry.path(), root).string(), number, match[2], match[1] == "\""});
       }
     }
   }
@@ -103,7 +104,8 @@ TEST_CASE("no folder includes what it may not") {
     std::string from = room_of(i.file);
     std::string to = i.target.substr(0, i.target.find('/'));
     if (from == to) continue;
-    std::string complaint = i.file + ":" + std::to_string(i.line) + " includes \"" + i.target + "\"";
+    std::string complaint =
+        i.file + ":" + std::to_string(i.line) + " includes \"" + i.target + "\"";
     CHECK_MESSAGE(allowed[from].contains(to), complaint);
   }
 }
@@ -112,7 +114,8 @@ TEST_CASE("heavy headers stay in the files made for them") {
   for (const Include& i : all_includes()) {
     for (const auto& [library, files] : kHeavy) {
       if (!i.target.starts_with(library)) continue;
-      std::string complaint = i.file + ":" + std::to_string(i.line) + " includes <" + i.target + ">";
+      std::string complaint =
+          i.file + ":" + std::to_string(i.line) + " includes <" + i.target + ">";
       CHECK_MESSAGE(files.contains(i.file), complaint);
     }
   }

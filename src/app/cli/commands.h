@@ -50,7 +50,6 @@ struct ReplayOptions {
 };
 int replay(const ReplayOptions& options);
 
-
 struct DemoOptions {
   std::string scenario = "errors";
   Duration duration = std::chrono::minutes(5);
@@ -62,9 +61,9 @@ int demo(const DemoOptions& options);
 struct DemoAppOptions {
   int port = 0;
   std::string version;
-  std::string behaviour = "good";   // good, errors, slow
-  Duration onset{0};                // the behaviour begins this long after the start
-  std::string dependency;           // host:port that every request needs, or ""
+  std::string behaviour = "good";  // good, errors, slow
+  Duration onset{0};               // the behaviour begins this long after the start
+  std::string dependency;          // host:port that every request needs, or ""
 };
 /// One version of the demo's shop service (hidden command).
 int demo_app(const DemoAppOptions& options);

@@ -1,7 +1,7 @@
 // davy config check: reads a config as the agent would, and prints what it means.
 
-#include <cstdio>
 #include <fmt/format.h>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "app/cli/commands.h"

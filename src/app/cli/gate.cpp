@@ -1,13 +1,13 @@
 // davy gate: asks a running agent for a deployment's verdict, once or until there is one.
 
+#include <fmt/format.h>
+#include <unistd.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
-#include <unistd.h>
 
 #include "app/cli/commands.h"
 #include "base/text.h"
@@ -21,8 +21,9 @@ using nlohmann::json;
 
 constexpr Duration kPoll = std::chrono::seconds(1);
 constexpr Duration kOneCall = std::chrono::seconds(3);
-constexpr Duration kAgentMayRestart = std::chrono::seconds(10);  // unreachable for longer is an error
-constexpr Duration kPlainLine = std::chrono::seconds(30);        // in a pipe, at least this often
+constexpr Duration kAgentMayRestart =
+    std::chrono::seconds(10);                              // unreachable for longer is an error
+constexpr Duration kPlainLine = std::chrono::seconds(30);  // in a pipe, at least this often
 
 /// What the agent answered, as far as the gate needs it.
 struct Seen {
@@ -45,18 +46,21 @@ struct NoAnswer {
 
 class Agent {
  public:
-  Agent(net::Url url, std::string deployment) : client_(std::move(url), {}), deployment_(std::move(deployment)) {}
+  Agent(net::Url url, std::string deployment)
+      : client_(std::move(url), {}), deployment_(std::move(deployment)) {}
 
   std::variant<Seen, NoAnswer> ask() {
     net::HttpRequest request;
     request.target = "/v1/deployments/" + deployment_ + "/verdict";
     auto answer = client_.call(request, Deadline::in(kOneCall), watchdog_);
-    if (const net::HttpError* error = std::get_if<net::HttpError>(&answer)) return NoAnswer{error->what};
+    if (const net::HttpError* error = std::get_if<net::HttpError>(&answer))
+      return NoAnswer{error->what};
     const net::HttpResponse& response = std::get<net::HttpResponse>(answer);
     if (response.status == 404) return NoAnswer{std::string(text::trim(response.body)), true};
     json body = json::parse(response.body, nullptr, false);
     if (response.status != 200 || !body.is_object()) {
-      return NoAnswer{fmt::format("answered {} and no verdict: is this davy's API listener?", response.status)};
+      return NoAnswer{
+          fmt::format("answered {} and no verdict: is this davy's API listener?", response.status)};
     }
     return read(body, response.body);
   }
@@ -89,7 +93,8 @@ class Agent {
 /// One line that rewrites itself on a terminal; in a pipe, a line per change and one now and then.
 class Progress {
  public:
-  Progress(bool quiet, Time began) : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), began_(began) {}
+  Progress(bool quiet, Time began)
+      : quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), began_(began) {}
 
   void show(const Seen& seen, Deadline deadline) {
     if (quiet_) return;
@@ -97,10 +102,18 @@ class Progress {
     if (terminal_) {
       auto filled = static_cast<std::size_t>(std::clamp(std::lround(seen.score / 5), 0L, 20L));
       std::string bar = std::string(filled, '#') + std::string(20 - filled, '.');
-      std::string left = seen.seconds_needed ? "about " + units::show(Duration(std::llround(*seen.seconds_needed * 1e9))) : "?";
-      std::string of = seen.requests_needed ? fmt::format(" of about {}", text::grouped(seen.canary_requests + *seen.requests_needed)) : "";
-      fmt::print(stderr, "\r\033[K{:<12} [{}] score {:>3.0f}  {}{} V2 requests  {} to go  (gives up in {})", seen.verdict, bar,
-                 seen.score, text::grouped(seen.canary_requests), of, left, units::show(deadline.left()));
+      std::string left =
+          seen.seconds_needed
+              ? "about " + units::show(Duration(std::llround(*seen.seconds_needed * 1e9)))
+              : "?";
+      std::string of = seen.requests_needed
+                           ? fmt::format(" of about {}", text::grouped(seen.canary_requests +
+                                                                       *seen.requests_needed))
+                           : "";
+      fmt::print(stderr,
+                 "\r\033[K{:<12} [{}] score {:>3.0f}  {}{} V2 requests  {} to go  (gives up in {})",
+                 seen.verdict, bar, seen.score, text::grouped(seen.canary_requests), of, left,
+                 units::show(deadline.left()));
       std::fflush(stderr);
     } else if (seen.verdict != last_ || now - told_ >= kPlainLine) {
       fmt::print(stderr, "{:>6} {}: {}\n", units::show(now - began_), seen.verdict, seen.reason);
@@ -136,7 +149,8 @@ int exit_code(const Seen& seen, const GateOptions& options) {
 }
 
 bool is_final(const Seen& seen, const GateOptions& options) {
-  return seen.verdict == "pass" || seen.verdict == "fail" || (seen.verdict == "marginal" && options.marginal_passes);
+  return seen.verdict == "pass" || seen.verdict == "fail" ||
+         (seen.verdict == "marginal" && options.marginal_passes);
 }
 
 int tell(const Seen& seen, const GateOptions& options) {
@@ -151,10 +165,13 @@ int tell(const Seen& seen, const GateOptions& options) {
 
 int tell(const NoAnswer& none, const GateOptions& options) {
   if (options.json) {
-    fmt::print("{}\n", json{{"verdict", "error"}, {"reason", none.why}}.dump(-1, ' ', false, json::error_handler_t::replace));
+    fmt::print("{}\n", json{{"verdict", "error"}, {"reason", none.why}}.dump(
+                           -1, ' ', false, json::error_handler_t::replace));
   } else {
     fmt::print(stderr, "error: {}\n", none.why);
-    if (!none.final) fmt::print(stderr, "Next: is the agent running, and is its API at {}? (--url, DAVY_URL)\n", options.url);
+    if (!none.final)
+      fmt::print(stderr, "Next: is the agent running, and is its API at {}? (--url, DAVY_URL)\n",
+                 options.url);
   }
   return kExitError;
 }

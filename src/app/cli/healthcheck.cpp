@@ -1,7 +1,7 @@
 // davy healthcheck: for images without curl. Exit 0 = well, 1 = not (Docker reserves 2).
 
-#include <cstdio>
 #include <fmt/format.h>
+#include <cstdio>
 #include <map>
 
 #include "app/cli/commands.h"
@@ -10,8 +10,10 @@
 namespace davy::app {
 
 int healthcheck(const HealthcheckOptions& options) {
-  static const std::map<std::string, std::string> kPaths = {
-      {"startup", "/startupz"}, {"liveness", "/livez"}, {"readiness", "/readyz"}, {"deploy", "/deployz"}};
+  static const std::map<std::string, std::string> kPaths = {{"startup", "/startupz"},
+                                                            {"liveness", "/livez"},
+                                                            {"readiness", "/readyz"},
+                                                            {"deploy", "/deployz"}};
   Result<net::Url> url = net::parse_url(options.url);
   if (!url) {
     fmt::print(stderr, "{}\n", url.error().what);

@@ -1,7 +1,7 @@
 // davy replay: judges recorded blocks; no network, no clock.
 
-#include <cstdio>
 #include <fmt/format.h>
+#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <optional>
@@ -44,7 +44,8 @@ int replay(const ReplayOptions& options) {
   if (!options.policy_file.empty()) {
     config::LoadedPolicy loaded = config::load_policy_file(options.policy_file);
     if (!loaded.policy) {
-      for (const config::Problem& problem : loaded.problems) fmt::print(stderr, "{}\n", problem.text());
+      for (const config::Problem& problem : loaded.problems)
+        fmt::print(stderr, "{}\n", problem.text());
       return kExitUsage;
     }
     policy = *loaded.policy;
@@ -66,8 +67,10 @@ int replay(const ReplayOptions& options) {
   if (options.json) {
     fmt::print("{}", serve::verdict_json(last));
   } else {
-    fmt::print("\nFinal verdict: {} (score {:.0f}, {} blocks). {}\n", word(last.kind), last.score, blocks->size(), last.reason);
-    for (const MetricVerdict& m : last.metrics) fmt::print("  {:<14} {:<12} {}\n", m.name, word(m.kind), m.sentence);
+    fmt::print("\nFinal verdict: {} (score {:.0f}, {} blocks). {}\n", word(last.kind), last.score,
+               blocks->size(), last.reason);
+    for (const MetricVerdict& m : last.metrics)
+      fmt::print("  {:<14} {:<12} {}\n", m.name, word(m.kind), m.sentence);
     fmt::print("Next: {}\n", last.next);
   }
   return exit_code(last.kind);

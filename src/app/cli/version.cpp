@@ -1,7 +1,7 @@
 // davy version.
 
-#include <cstdio>
 #include <fmt/format.h>
+#include <cstdio>
 
 #include "app/cli/commands.h"
 

@@ -3,19 +3,19 @@
 // Everything is real: separate processes of this binary, real HTTP, real /metrics, the real agent
 // with a config file that is printed and left for the user to copy.
 
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fmt/format.h>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <netinet/in.h>
 #include <optional>
-#include <sys/socket.h>
 #include <thread>
-#include <unistd.h>
 
 #include "app/cli/commands.h"
 #include "app/demo/load.h"
@@ -30,10 +30,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Duration kOnset = std::chrono::seconds(15);       // of scenario `late`
-constexpr Duration kAwayFrom = std::chrono::seconds(8);     // of scenario `flaky-dependency`
+constexpr Duration kOnset = std::chrono::seconds(15);    // of scenario `late`
+constexpr Duration kAwayFrom = std::chrono::seconds(8);  // of scenario `flaky-dependency`
 constexpr Duration kAwayUntil = std::chrono::seconds(20);
-constexpr Duration kStart = std::chrono::seconds(10);       // everything must be up by then
+constexpr Duration kStart = std::chrono::seconds(10);  // everything must be up by then
 constexpr Duration kTick = std::chrono::seconds(1);
 
 /// A port that was free a moment ago.
@@ -80,8 +80,9 @@ deployments:
       warm_up: 5s
     stages: [50%, 100%]
 )",
-                     fmt::arg("health", ports.health), fmt::arg("api", ports.api), fmt::arg("v1", ports.v1),
-                     fmt::arg("v2", ports.v2), fmt::arg("inventory", ports.inventory));
+                     fmt::arg("health", ports.health), fmt::arg("api", ports.api),
+                     fmt::arg("v1", ports.v1), fmt::arg("v2", ports.v2),
+                     fmt::arg("inventory", ports.inventory));
 }
 
 std::string scratch_file(const std::string& name) {
@@ -104,7 +105,8 @@ class Demo {
 
  private:
   Result<Done> start();
-  Result<Done> start_shop(std::optional<Child>& shop, const std::string& version, int port, const std::string& behaviour);
+  Result<Done> start_shop(std::optional<Child>& shop, const std::string& version, int port,
+                          const std::string& behaviour);
   bool wait_for(const std::function<bool()>& condition);
   Error not_up(const char* what) const;
   void move_dependency(Duration since_start);
@@ -129,24 +131,32 @@ Result<Done> Demo::start() {
   ports_ = {free_port(), free_port(), free_port(), free_port(), free_port()};
   std::ofstream(config_file_) << config_text(ports_);
   if (!options_.json) {
-    fmt::print("Scenario {}. The config ({}):\n\n{}\n", options_.scenario, config_file_, config_text(ports_));
+    fmt::print("Scenario {}. The config ({}):\n\n{}\n", options_.scenario, config_file_,
+               config_text(ports_));
   }
   std::string behaviour = options_.scenario == "late" ? "errors" : options_.scenario;
-  if (Result<Done> ok = start_shop(inventory_, "inventory", ports_.inventory, "good"); !ok) return ok;
+  if (Result<Done> ok = start_shop(inventory_, "inventory", ports_.inventory, "good"); !ok)
+    return ok;
   if (Result<Done> ok = start_shop(v1_, "v1", ports_.v1, "good"); !ok) return ok;
   if (Result<Done> ok = start_shop(v2_, "v2", ports_.v2, behaviour); !ok) return ok;
   auto answers = [this](int port, const char* path) { return status_of(port, path) == 200; };
-  if (!wait_for([&] { return answers(ports_.v1, "/up") && answers(ports_.v2, "/up"); })) return not_up("shop");
+  if (!wait_for([&] { return answers(ports_.v1, "/up") && answers(ports_.v2, "/up"); }))
+    return not_up("shop");
   Result<Child> agent = Child::spawn({own_path(), "agent", "--config", config_file_}, log_file_);
   if (!agent) return agent.error();
   agent_ = *std::move(agent);
-  return wait_for([&] { return agent_->ended() || answers(ports_.health, "/readyz"); }) ? Result<Done>(Done{}) : not_up("agent");
+  return wait_for([&] { return agent_->ended() || answers(ports_.health, "/readyz"); })
+             ? Result<Done>(Done{})
+             : not_up("agent");
 }
 
-Result<Done> Demo::start_shop(std::optional<Child>& shop, const std::string& version, int port, const std::string& behaviour) {
-  std::vector<std::string> argv{own_path(), "demo-app", "--version", version, "--port", std::to_string(port), "--behaviour", behaviour};
+Result<Done> Demo::start_shop(std::optional<Child>& shop, const std::string& version, int port,
+                              const std::string& behaviour) {
+  std::vector<std::string> argv{own_path(), "demo-app",           "--version",   version,
+                                "--port",   std::to_string(port), "--behaviour", behaviour};
   if (options_.scenario == "late") argv.insert(argv.end(), {"--onset", units::show(kOnset)});
-  if (version != "inventory") argv.insert(argv.end(), {"--dependency", fmt::format("127.0.0.1:{}", ports_.inventory)});
+  if (version != "inventory")
+    argv.insert(argv.end(), {"--dependency", fmt::format("127.0.0.1:{}", ports_.inventory)});
   Result<Child> child = Child::spawn(argv, log_file_);
   if (!child) return child.error();
   shop = *std::move(child);
@@ -163,7 +173,8 @@ bool Demo::wait_for(const std::function<bool()>& condition) {
 }
 
 Error Demo::not_up(const char* what) const {
-  return {fmt::format("the demo's {} did not come up within {}; its log is {}", what, units::show(kStart), log_file_)};
+  return {fmt::format("the demo's {} did not come up within {}; its log is {}", what,
+                      units::show(kStart), log_file_)};
 }
 
 std::optional<int> Demo::status_of(int port, const std::string& path, std::string* body) {
@@ -181,10 +192,12 @@ void Demo::move_dependency(Duration since_start) {
   bool away = since_start >= kAwayFrom && since_start < kAwayUntil;
   if (away && inventory_) {
     inventory_.reset();
-    if (!options_.json) fmt::print("{}--- the inventory service dies ---\n", terminal_ ? "\r\033[K" : "");
+    if (!options_.json)
+      fmt::print("{}--- the inventory service dies ---\n", terminal_ ? "\r\033[K" : "");
   } else if (!away && !inventory_) {
     static_cast<void>(start_shop(inventory_, "inventory", ports_.inventory, "good"));
-    if (!options_.json) fmt::print("{}--- the inventory service is back ---\n", terminal_ ? "\r\033[K" : "");
+    if (!options_.json)
+      fmt::print("{}--- the inventory service is back ---\n", terminal_ ? "\r\033[K" : "");
   }
 }
 
@@ -204,16 +217,18 @@ void Demo::show(const Picture& picture, Duration since_start) {
   const json& v = picture.verdict;
   std::string said = v.value("verdict", "");
   std::string health = fmt::format("readyz {}  livez {}", picture.readiness, picture.liveness);
-  bool news = said + health != told_ || (!terminal_ && since_start - told_at_ >= std::chrono::seconds(10));
+  bool news =
+      said + health != told_ || (!terminal_ && since_start - told_at_ >= std::chrono::seconds(10));
   std::string score = fmt::format("{:.0f}", v.value("score", 50.0));
   if (news) {
-    fmt::print("{}{:>5}  {:<12}  score {:>3}  {}  {}\n", terminal_ ? "\r\033[K" : "", units::show(since_start), said, score,
-               health, v.value("reason", ""));
+    fmt::print("{}{:>5}  {:<12}  score {:>3}  {}  {}\n", terminal_ ? "\r\033[K" : "",
+               units::show(since_start), said, score, health, v.value("reason", ""));
     told_ = said + health;
     told_at_ = since_start;
   } else if (terminal_) {
     std::string needs = v["needs"].value("text", "");
-    fmt::print("\r\033[K{:>5}  {:<12}  score {:>3}  {}  needs {}", units::show(since_start), said, score, health, needs);
+    fmt::print("\r\033[K{:>5}  {:<12}  score {:>3}  {}  needs {}", units::show(since_start), said,
+               score, health, needs);
   }
   std::fflush(stdout);
 }
@@ -224,9 +239,11 @@ int Demo::run() {
     return kExitError;
   }
   if (!options_.json) {
-    fmt::print("Look around:  curl -f http://127.0.0.1:{0}/v1/gate/shop   curl http://127.0.0.1:{1}/readyz?verbose   "
-               "davy gate wait shop --url http://127.0.0.1:{0}\n\n",
-               ports_.api, ports_.health);
+    fmt::print(
+        "Look around:  curl -f http://127.0.0.1:{0}/v1/gate/shop   curl "
+        "http://127.0.0.1:{1}/readyz?verbose   "
+        "davy gate wait shop --url http://127.0.0.1:{0}\n\n",
+        ports_.api, ports_.health);
   }
   load_.emplace(Load::Shape{.baseline_port = ports_.v1, .canary_port = ports_.v2});
   Time began = machine_clock().now();
@@ -258,18 +275,26 @@ int Demo::finish(const std::optional<Picture>& last) {
   if (options_.json) {
     fmt::print("{}\n", last->verdict.dump(2));
   } else {
-    fmt::print("{}\nVerdict: {}. {}\n", terminal_ ? "\r\033[K" : "", verdict, last->verdict.value("reason", ""));
+    fmt::print("{}\nVerdict: {}. {}\n", terminal_ ? "\r\033[K" : "", verdict,
+               last->verdict.value("reason", ""));
     for (const json& m : last->verdict["metrics"]) {
-      fmt::print("  {:<14} {:<12} {}\n", m.value("name", ""), m.value("verdict", ""), m.value("sentence", ""));
+      fmt::print("  {:<14} {:<12} {}\n", m.value("name", ""), m.value("verdict", ""),
+                 m.value("sentence", ""));
     }
-    fmt::print("Next: {}\nThe config is {}, the agent's log {}.\n", last->verdict.value("next", ""), config_file_, log_file_);
+    fmt::print("Next: {}\nThe config is {}, the agent's log {}.\n", last->verdict.value("next", ""),
+               config_file_, log_file_);
   }
   if (!options_.until_verdict) return kExitPass;
-  return verdict == "pass" ? kExitPass : verdict == "fail" ? kExitFail : verdict == "error" ? kExitError : kExitInconclusive;
+  return verdict == "pass"    ? kExitPass
+         : verdict == "fail"  ? kExitFail
+         : verdict == "error" ? kExitError
+                              : kExitInconclusive;
 }
 
 }  // namespace
 
-int demo(const DemoOptions& options) { return Demo(options).run(); }
+int demo(const DemoOptions& options) {
+  return Demo(options).run();
+}
 
 }  // namespace davy::app

@@ -1,17 +1,17 @@
 // davy demo-app: one version of the demo's shop, a small service like any other: /up, /metrics, and
 // a few pages that take their time and sometimes fail.
 
-#include <atomic>
-#include <cmath>
-#include <csignal>
 #include <fmt/format.h>
 #include <prometheus/counter.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+#include <unistd.h>
+#include <atomic>
+#include <cmath>
+#include <csignal>
 #include <random>
 #include <thread>
-#include <unistd.h>
 
 #include "app/cli/commands.h"
 #include "net/socket.h"
@@ -41,15 +41,19 @@ prometheus::Histogram::BucketBoundaries bounds() {
 class Shop {
  public:
   explicit Shop(const DemoAppOptions& options)
-      : options_(options), random_(std::hash<std::string>{}(options.version)), began_(machine_clock().now()) {
-    for (const char* code : {"200", "500"}) requests_.Add({{"code", code}});  // there from the first scrape on
+      : options_(options),
+        random_(std::hash<std::string>{}(options.version)),
+        began_(machine_clock().now()) {
+    for (const char* code : {"200", "500"})
+      requests_.Add({{"code", code}});  // there from the first scrape on
   }
 
   /// Called on the listener's one thread.
   serve::Response answer(const serve::Request& request) {
     if (request.path == "/up") return {.body = "ok\n"};
     if (request.path == "/metrics") {
-      return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = prometheus::TextSerializer().Serialize(registry_.Collect())};
+      return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+              .body = prometheus::TextSerializer().Serialize(registry_.Collect())};
     }
     double takes = std::lognormal_distribution<double>(std::log(kMedianSeconds), kSigma)(random_);
     if (is_bad("slow")) takes *= kSlowFactor;
@@ -82,8 +86,10 @@ class Shop {
   const Time began_;
   std::atomic<bool> alone_{false};
   prometheus::Registry registry_;
-  prometheus::Family<prometheus::Counter>& requests_ =
-      prometheus::BuildCounter().Name("http_requests_total").Help("Requests by status.").Register(registry_);
+  prometheus::Family<prometheus::Counter>& requests_ = prometheus::BuildCounter()
+                                                           .Name("http_requests_total")
+                                                           .Help("Requests by status.")
+                                                           .Register(registry_);
   prometheus::Histogram& seconds_ = prometheus::BuildHistogram()
                                         .Name("http_request_duration_seconds")
                                         .Help("How long requests took.")
@@ -100,7 +106,8 @@ int demo_app(const DemoAppOptions& options) {
   sigaddset(&end, SIGINT);
   pthread_sigmask(SIG_BLOCK, &end, nullptr);
   Shop shop(options);
-  serve::Front front("shop", {}, [&](const serve::Request& request) { return shop.answer(request); }, [] {});
+  serve::Front front(
+      "shop", {}, [&](const serve::Request& request) { return shop.answer(request); }, [] {});
   if (Result<Done> ok = front.start({"127.0.0.1", options.port}); !ok) {
     fmt::print(stderr, "{}\n", ok.error().what);
     return kExitError;

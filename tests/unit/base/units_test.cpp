@@ -10,7 +10,8 @@ TEST_CASE("durations are read with their units and need one") {
   CHECK(*units::parse_duration("1m30s") == 90s);
   CHECK(*units::parse_duration("1.5h") == 90min);
   CHECK(*units::parse_duration("0") == 0s);
-  for (const char* bad : {"", "5", "5 s", "-5s", "s", "5x", "1e3s", "5s ", "inf", "999999999h", "1..5s"}) {
+  for (const char* bad :
+       {"", "5", "5 s", "-5s", "s", "5x", "1e3s", "5s ", "inf", "999999999h", "1..5s"}) {
     CAPTURE(bad);
     CHECK_FALSE(units::parse_duration(bad));
   }

@@ -1,7 +1,7 @@
 #include "canary/judge.h"
 
-#include <cmath>
 #include <doctest/doctest.h>
+#include <cmath>
 #include <random>
 
 using namespace davy;
@@ -30,12 +30,14 @@ struct Traffic {
   VersionCounts draw(double mean, double errors, double scale) {
     VersionCounts v;
     v.requests = static_cast<double>(std::poisson_distribution<long>(mean)(random));
-    v.errors = static_cast<double>(std::binomial_distribution<long>(static_cast<long>(v.requests), errors)(random));
+    v.errors = static_cast<double>(
+        std::binomial_distribution<long>(static_cast<long>(v.requests), errors)(random));
     if (!with_latency) return v;
     Histogram h{bounds, std::vector<double>(bounds.size() + 1, 0.0)};
     std::lognormal_distribution<double> takes(std::log(0.02 * scale), 0.5);
     for (int i = 0; i < static_cast<int>(v.requests); ++i) {
-      ++h.counts[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), takes(random)) - bounds.begin())];
+      ++h.counts[static_cast<std::size_t>(
+          std::lower_bound(bounds.begin(), bounds.end(), takes(random)) - bounds.begin())];
     }
     v.latency = h;
     return v;
@@ -93,7 +95,9 @@ TEST_CASE("a good canary passes, not before the least time of a stage") {
   CHECK(v.reason.find("Safe to advance to 100%") != std::string::npos);
 }
 
-TEST_CASE("a canary that fails ten times as often is rolled back and the sentence has both rates and an interval") {
+TEST_CASE(
+    "a canary that fails ten times as often is rolled back and the sentence has both rates and an "
+    "interval") {
   Traffic traffic;
   traffic.canary_errors = 0.02;
   canary::Judge judge(policy(), {});
@@ -148,7 +152,8 @@ TEST_CASE("a regression that begins late is found after a pass") {
   canary::Judge judge(policy(), {});
   REQUIRE(run(judge, traffic, 400).kind == VerdictKind::Pass);
   traffic.canary_errors = 0.03;
-  for (int i = 0; i < 100 && judge.verdict().kind != VerdictKind::Fail; ++i) judge.see(traffic.next());
+  for (int i = 0; i < 100 && judge.verdict().kind != VerdictKind::Fail; ++i)
+    judge.see(traffic.next());
   CHECK(judge.verdict().kind == VerdictKind::Fail);
 }
 
@@ -260,7 +265,8 @@ TEST_CASE("histograms without a common bound are never a pass") {
     judge.see(block);
   }
   CHECK(judge.verdict().kind == VerdictKind::Inconclusive);
-  CHECK(metric(judge.verdict(), "latency_p95").sentence.find("no bucket bound in common") != std::string::npos);
+  CHECK(metric(judge.verdict(), "latency_p95").sentence.find("no bucket bound in common") !=
+        std::string::npos);
 }
 
 TEST_CASE("coarse buckets say what they cannot prove and do not hold up a pass") {

@@ -16,7 +16,9 @@ inline const ProbeKind kNothing{
     .name = "nothing",
     .summary = "for tests",
     .options = {},
-    .make = [](const Options&) -> Result<std::unique_ptr<Probe>> { return std::unique_ptr<Probe>(new NothingProbe()); },
+    .make = [](const Options&) -> Result<std::unique_ptr<Probe>> {
+      return std::unique_ptr<Probe>(new NothingProbe());
+    },
 };
 
 /// Fails after 3, passes again after 2, every 10 s, at most 2 s, no jitter.

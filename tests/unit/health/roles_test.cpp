@@ -6,7 +6,8 @@ using namespace davy;
 
 namespace {
 
-CheckView check(std::string name, CheckStatus status, std::vector<Role> roles, Severity severity = Severity::Critical) {
+CheckView check(std::string name, CheckStatus status, std::vector<Role> roles,
+                Severity severity = Severity::Critical) {
   CheckView v;
   v.name = std::move(name);
   v.status = status;
@@ -42,10 +43,12 @@ TEST_CASE("a failing check of another role does not matter") {
 
 TEST_CASE("severity decides what a failure means") {
   CHECK_FALSE(ask(Role::Readiness, {check("db", CheckStatus::Fail, {Role::Readiness})}).ok);
-  RoleView degraded = ask(Role::Readiness, {check("db", CheckStatus::Fail, {Role::Readiness}, Severity::Degrading)});
+  RoleView degraded = ask(Role::Readiness,
+                          {check("db", CheckStatus::Fail, {Role::Readiness}, Severity::Degrading)});
   CHECK(degraded.ok);
   CHECK(degraded.status == CheckStatus::Warn);
-  CHECK(ask(Role::Readiness, {check("db", CheckStatus::Fail, {Role::Readiness}, Severity::Info)}).status == CheckStatus::Pass);
+  CHECK(ask(Role::Readiness, {check("db", CheckStatus::Fail, {Role::Readiness}, Severity::Info)})
+            .status == CheckStatus::Pass);
 }
 
 TEST_CASE("a stale pass fails, warns or holds as configured, and always fails a deployment") {
@@ -76,7 +79,8 @@ TEST_CASE("draining leaves rotation at once and restarts nothing") {
 
 TEST_CASE("startup gates readiness and liveness, and latches") {
   health::Roles roles;
-  std::vector<CheckView> checks{check("boot", CheckStatus::Fail, {Role::Startup}), check("app", CheckStatus::Fail, {Role::Liveness})};
+  std::vector<CheckView> checks{check("boot", CheckStatus::Fail, {Role::Startup}),
+                                check("app", CheckStatus::Fail, {Role::Liveness})};
   auto views = roles.evaluate(checks, false);
   CHECK_FALSE(views[static_cast<std::size_t>(Role::Startup)].ok);
   CHECK_FALSE(views[static_cast<std::size_t>(Role::Readiness)].ok);
@@ -90,8 +94,10 @@ TEST_CASE("startup gates readiness and liveness, and latches") {
 }
 
 TEST_CASE("adding an info check never changes a role") {
-  for (CheckStatus status : {CheckStatus::Pending, CheckStatus::Pass, CheckStatus::Warn, CheckStatus::Fail}) {
-    for (CheckStatus other : {CheckStatus::Pending, CheckStatus::Pass, CheckStatus::Warn, CheckStatus::Fail}) {
+  for (CheckStatus status :
+       {CheckStatus::Pending, CheckStatus::Pass, CheckStatus::Warn, CheckStatus::Fail}) {
+    for (CheckStatus other :
+         {CheckStatus::Pending, CheckStatus::Pass, CheckStatus::Warn, CheckStatus::Fail}) {
       for (Role role : kRoles) {
         std::vector<CheckView> checks{check("a", other, {role})};
         RoleView without = ask(role, checks);

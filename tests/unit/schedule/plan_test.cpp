@@ -16,13 +16,17 @@ struct Bench {
   fakes::HandClock clock;
   schedule::Plan plan;
 
-  explicit Bench(std::vector<config::Check> checks = {fakes::check("db")}) { plan.set_checks(checks, clock.moment()); }
+  explicit Bench(std::vector<config::Check> checks = {fakes::check("db")}) {
+    plan.set_checks(checks, clock.moment());
+  }
 
   std::vector<schedule::Run> advance(Duration d = 0s) {
     clock.advance(d);
     return plan.advance(clock.moment());
   }
-  void answer(const schedule::Run& run, const Outcome& outcome = Outcome::passed()) { plan.came_back(run.id, outcome, clock.moment()); }
+  void answer(const schedule::Run& run, const Outcome& outcome = Outcome::passed()) {
+    plan.came_back(run.id, outcome, clock.moment());
+  }
   CheckView view() const { return plan.views().at(0); }
 };
 
@@ -49,7 +53,8 @@ TEST_CASE("the initial delay is kept") {
   CHECK(b.advance(1s).size() == 1);
 }
 
-TEST_CASE("jitter spreads checks by their names, the same way every time, and never beyond its share") {
+TEST_CASE(
+    "jitter spreads checks by their names, the same way every time, and never beyond its share") {
   std::vector<config::Check> checks;
   for (int i = 0; i < 50; ++i) {
     checks.push_back(fakes::check("check-" + std::to_string(i)));
@@ -125,10 +130,12 @@ TEST_CASE("never two runs of one check at once, whatever comes back when") {
     Bench b;
     std::vector<schedule::Run> open;
     for (int i = 0; i < 60; ++i) {
-      for (schedule::Run& run : b.advance(std::chrono::milliseconds(random() % 7000))) open.push_back(std::move(run));
+      for (schedule::Run& run : b.advance(std::chrono::milliseconds(random() % 7000)))
+        open.push_back(std::move(run));
       REQUIRE(open.size() <= 1);
       if (!open.empty() && random() % 3 == 0) {
-        b.answer(open.back(), random() % 2 ? Outcome::passed() : Outcome::failed("refused", "refused"));
+        b.answer(open.back(),
+                 random() % 2 ? Outcome::passed() : Outcome::failed("refused", "refused"));
         open.clear();
       }
     }

@@ -8,7 +8,9 @@ using davy::serve::frame_request;
 
 namespace {
 
-Frame frame(const std::string& bytes) { return frame_request(bytes, 1024, 64); }
+Frame frame(const std::string& bytes) {
+  return frame_request(bytes, 1024, 64);
+}
 
 }  // namespace
 

@@ -153,7 +153,8 @@ TEST_CASE("a target that is gone from the list is not waited for") {
   CHECK(next.block->baseline.requests == 10);
 }
 
-TEST_CASE("a counter that matches nothing on either side is blindness, and the trouble suggests others") {
+TEST_CASE(
+    "a counter that matches nothing on either side is blindness, and the trouble suggests others") {
   World world;
   std::string other = "requests_served_total 5\nup 1\n";
   Collected first = world.round({other}, {other});

@@ -1,8 +1,8 @@
 // Numbers made elsewhere: tests/data/vectors/statistics.json was produced by an independent Python
 // implementation of the same formulae. Agreement to 1e-9, absolute or relative.
 
-#include <cmath>
 #include <doctest/doctest.h>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -28,7 +28,9 @@ struct Close {
 bool operator==(double seen, Close close) {
   return std::abs(seen - close.wanted) <= 1e-9 * std::max(1.0, std::abs(close.wanted));
 }
-doctest::String toString(const Close& close) { return doctest::toString(close.wanted); }
+doctest::String toString(const Close& close) {
+  return doctest::toString(close.wanted);
+}
 
 std::map<std::string, std::vector<json>> read_vectors() {
   std::ifstream file(DAVY_SOURCE_DIR "/tests/data/vectors/statistics.json");
@@ -54,7 +56,9 @@ Null null_of(const json& v) {
           .absolute = v.value("d", 0.0)};
 }
 
-Sample sample(const json& b) { return {b[0], b[1], b[2], b[3]}; }
+Sample sample(const json& b) {
+  return {b[0], b[1], b[2], b[3]};
+}
 
 }  // namespace
 
@@ -161,7 +165,8 @@ TEST_CASE("latency thresholds agree with the vectors") {
       h.bounds = v["bounds"].get<std::vector<double>>();
     } else {
       for (std::size_t i = 0; i + 1 < h.counts.size(); ++i) {
-        h.bounds.push_back(std::pow(v["gamma"].get<double>(), v["first_power"].get<double>() + static_cast<double>(i)));
+        h.bounds.push_back(std::pow(v["gamma"].get<double>(),
+                                    v["first_power"].get<double>() + static_cast<double>(i)));
       }
     }
     std::size_t i = quantile_bound(h, v["u"]);
@@ -183,12 +188,14 @@ TEST_CASE("the gate agrees with the vectors") {
   for (const json& v : vectors()["gate"]) {
     CAPTURE(v["name"].get<std::string>());
     std::vector<canary::GateMetric> metrics;
-    for (const json& m : v["metrics"]) metrics.push_back({m["w"], m["logF"], m["logP"], m["gating"]});
+    for (const json& m : v["metrics"])
+      metrics.push_back({m["w"], m["logF"], m["logP"], m["gating"]});
     canary::GateResult result = canary::gate(metrics, v["alpha"], v["beta"]);
     const json& wanted = v["expect"];
     CHECK(result.log_average == Close{wanted["log_avg"]});
     CHECK(result.score == Close{wanted["score"]});
-    for (std::size_t i = 0; i < metrics.size(); ++i) CHECK(result.scores[i] == Close{wanted["metric_scores"][i]});
+    for (std::size_t i = 0; i < metrics.size(); ++i)
+      CHECK(result.scores[i] == Close{wanted["metric_scores"][i]});
     std::string verdict = result.fail ? "FAIL" : result.pass ? "PASS" : "CONTINUE";
     CHECK(verdict == wanted["verdict"].get<std::string>());
   }
