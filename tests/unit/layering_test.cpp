@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fs = std::filesystem;
@@ -82,11 +82,12 @@ std::vector<Include> all_includes() {
       std::ifstream in(entry.path());
       std::string line;
       for (int number = 1; std::getline(in, line); ++number) {
-        static const std::regex kInclude(R"(^\s*#\s*include\s*([<"])([^>"]+)[>"].*)");
-        std::smatch match;
-        if (!std::regex_match(line, match, kInclude)) continue;
-        found.push_back(
-            {fs::relative(entry.path(), root).string(), number, match[2], match[1] == "\""});
+        constexpr std::string_view kInclude = "#include ";
+        if (!line.starts_with(kInclude)) continue;
+        std::size_t end = line.find_first_of("\">", kInclude.size() + 1);
+        std::string target = line.substr(kInclude.size() + 1, end - kInclude.size() - 1);
+        found.push_back({fs::relative(entry.path(), root).string(), number, target,
+                         line[kInclude.size()] == '"'});
       }
     }
   }
