@@ -106,8 +106,8 @@ void stop() {
   std::atomic<bool> done{false};
   // spdlog's async shutdown waits for ever when the sink is blocked, so it runs beside a clock.
   std::thread closer([&s, &done] {
+    s.pool.reset();  // writes what is queued, joins its thread
     s.logger.reset();
-    s.pool.reset();
     done = true;
   });
   for (int i = 0; i < 100 && !done; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));

@@ -10,7 +10,6 @@ namespace {
 
 constexpr Duration kSlot = std::chrono::milliseconds(10);  // runs due within a slot start together
 constexpr Duration kMostSpread = std::chrono::seconds(5);  // first runs wait no longer than this
-constexpr Duration kAgeing = std::chrono::seconds(1);  // how often results are looked at for age
 
 /// A number 0..1 that is the same for the same name everywhere: FNV-1a, 64 bits.
 double spread(std::string_view name) {

@@ -16,10 +16,18 @@ class MemoryStream final : public httplib::Stream {
   MemoryStream(const std::string& in, const std::string& remote) : in_(in), remote_(remote) {}
 
   bool is_readable() const override { return read_ < in_.size(); }
-  virtual bool is_writable() const { return true; }    // httplib renames it after 0.18:
-  virtual bool wait_readable() const { return true; }  // overrides there, its own elsewhere
+// httplib renames these after 0.18: each overrides in some versions and is its own in others.
+#ifdef __clang__
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Winconsistent-missing-override"
+#endif
+  virtual bool is_writable() const { return true; }
+  virtual bool wait_readable() const { return true; }
   virtual bool wait_writable() const { return true; }
   virtual time_t duration() const { return 0; }
+#ifdef __clang__
+#pragma clang diagnostic pop
+#endif
 
   ssize_t read(char* to, std::size_t size) override {
     std::size_t n = std::min(size, in_.size() - read_);

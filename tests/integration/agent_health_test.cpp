@@ -53,6 +53,7 @@ TEST_CASE(
   CHECK(lab::eventually([&] {
     return agent.health("/readyz/db").status == 503 && agent.health("/readyz/cache").status == 503;
   }));
+  INFO(agent.get("/readyz?verbose").body << agent.process().stderr_text() << agent.get("/metrics").body << lab::run({{"sh", "-c", "ps -eo pid,ppid,pgid,sid,stat,cmd | grep postgres"}}).output);
   CHECK(agent.health("/readyz").status == 503);
   CHECK(agent.health("/readyz?verbose").body.find("[-]db failed") != std::string::npos);
   CHECK(agent.health("/livez").status == 200);
