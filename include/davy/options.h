@@ -1,13 +1,14 @@
 // Options: the settings of one probe kind or one metric source, described once by the kind itself.
 //
-// Why: the description feeds the config parser, `davy probes`, the schema and the reference page,
-// so a setting cannot be undocumented. The parser checks types, units and required settings with
+// Why: the config parser reads by the description and `davy config check` prints by it, so there is
+// one place that says what a setting is. The parser checks types, units and required settings with
 // file:line; `make` sees only values that are right in themselves.
 // Threading: immutable once parsed.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -59,6 +60,10 @@ class Options {
   void set(std::string name, Value value) { values_[std::move(name)] = std::move(value); }
   bool has(std::string_view name) const { return values_.find(name) != values_.end(); }
 
+  /// A value that came out of a secret file is not shown, whatever its type.
+  void hide(std::string name) { hidden_.insert(std::move(name)); }
+  bool is_hidden(std::string_view name) const { return hidden_.find(name) != hidden_.end(); }
+
   /// REQUIRES: has(name), and the name's type in the kind's description is the one asked for.
   const std::string& text(std::string_view name) const { return get<std::string>(name); }
   Duration duration(std::string_view name) const { return get<Duration>(name); }
@@ -77,6 +82,7 @@ class Options {
   }
 
   std::map<std::string, Value, std::less<>> values_;
+  std::set<std::string, std::less<>> hidden_;
 };
 
 }  // namespace davy

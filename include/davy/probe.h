@@ -82,7 +82,7 @@ class Probe {
 /// A kind of probe, as the config names it.
 struct ProbeKind {
   std::string_view name;     // the key in the config: `redis:`
-  std::string_view summary;  // one line for `davy probes` and the reference
+  std::string_view summary;  // one line for messages and the reference
   // Where the thing probed lives. Remote things may not decide liveness.
   enum class Reach { Local, Remote } reach = Reach::Remote;
   std::vector<OptionSpec> options;

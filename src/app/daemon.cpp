@@ -71,6 +71,8 @@ class Daemon {
   int run();
 
  private:
+  using Watches = std::vector<std::shared_ptr<DeploymentWatch>>;
+
   Result<Done> listen();
   void apply(const config::Config& config);
   void reload();
@@ -87,7 +89,7 @@ class Daemon {
   schedule::Scheduler scheduler_{
       clock_, probe_workers_, watchdog_, metrics_,
       [this](std::vector<CheckView> checks) { noticeboard_.pin_checks(std::move(checks)); }};
-  Guarded<std::vector<std::unique_ptr<DeploymentWatch>>> deployments_;
+  Guarded<Watches> deployments_;
   std::unique_ptr<serve::HealthRoutes> health_routes_;
   std::unique_ptr<serve::ApiRoutes> api_routes_;
   std::unique_ptr<serve::Front> health_;
@@ -127,13 +129,22 @@ int Daemon::run() {
 Result<Done> Daemon::listen() {
   serve::ReadBoard board = [this] { return noticeboard_.board(); };
   health_routes_ = std::make_unique<serve::HealthRoutes>(board, clock_, false);
-  api_routes_ = std::make_unique<serve::ApiRoutes>(
-      board, clock_, metrics_, [this](const std::string& name, const std::string& revision) {
-        auto all = deployments_.lock();
-        for (auto& watch : *all) {
-          if (watch->deployment().name == name) watch->open_run(revision);
-        }
-      });
+  auto with = [this](const std::string& name, auto order) {
+    auto all = deployments_.lock();
+    for (const auto& watch : *all) {
+      if (watch->deployment().name == name) order(*watch);
+    }
+  };
+  serve::ApiRoutes::Orders orders{
+      .open_run =
+          [with](const std::string& name, const std::string& revision) {
+            with(name, [&](DeploymentWatch& watch) { watch.open_run(revision); });
+          },
+      .enter_stage =
+          [with](const std::string& name, double weight) {
+            with(name, [&](DeploymentWatch& watch) { watch.enter_stage(weight); });
+          }};
+  api_routes_ = std::make_unique<serve::ApiRoutes>(board, clock_, metrics_, std::move(orders));
   auto counted = [this](std::string_view listener, auto& routes) {
     return [this, listener, &routes](const serve::Request& request) {
       serve::Response response = routes.answer(request);
@@ -154,31 +165,31 @@ Result<Done> Daemon::listen() {
 /// Checks and deployments whose settings did not change keep their state.
 void Daemon::apply(const config::Config& config) {
   scheduler_.set_checks(config.checks);
-  std::vector<std::unique_ptr<DeploymentWatch>> next;
-  std::vector<std::unique_ptr<DeploymentWatch>> old;
-  {
-    auto all = deployments_.lock();
-    old.swap(*all);
-  }
+  Watches old = *deployments_.lock();
+  Watches next;
   std::vector<std::string> names;
   for (const config::Deployment& d : config.deployments) {
     names.push_back(d.name);
-    auto same = std::find_if(old.begin(), old.end(), [&](const auto& watch) {
-      return watch && is_same(watch->deployment(), d);
-    });
+    auto same = std::find_if(old.begin(), old.end(),
+                             [&](const auto& watch) { return is_same(watch->deployment(), d); });
     if (same != old.end()) {
-      next.push_back(std::move(*same));
+      next.push_back(*same);
       continue;
     }
-    next.push_back(std::make_unique<DeploymentWatch>(
+    for (const auto& watch : old) {  // one of its name must not pin its verdict over the new one's
+      if (watch->deployment().name == d.name) watch->stop();
+    }
+    next.push_back(std::make_shared<DeploymentWatch>(
         d, DeploymentWatch::Means{
                clock_, scrape_workers_, watchdog_, metrics_,
                [this](DeploymentView view) { noticeboard_.pin_deployment(std::move(view)); }}));
     next.back()->start();
   }
-  old.clear();  // stops those that are gone, before their pins are taken down
+  *deployments_.lock() = next;
+  for (const auto& watch : old) {
+    if (std::find(next.begin(), next.end(), watch) == next.end()) watch->stop();
+  }
   noticeboard_.keep_deployments(names);
-  *deployments_.lock() = std::move(next);
 }
 
 void Daemon::reload() {
@@ -191,6 +202,9 @@ void Daemon::reload() {
   }
   if (loaded.config->health != config_.health || loaded.config->api != config_.api) {
     log::warn("listen addresses change only with a restart; the old ones stay");
+  }
+  if (loaded.config->service != config_.service || loaded.config->log != config_.log) {
+    log::warn("service and log change only with a restart; the old ones stay");
   }
   config_ = *std::move(loaded.config);
   apply(config_);

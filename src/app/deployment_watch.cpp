@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "base/thread_name.h"
@@ -14,12 +15,18 @@ DeploymentWatch::DeploymentWatch(const config::Deployment& deployment, Means mea
       // The config has tried this kind with these settings before, so it cannot refuse now.
       source_(*deployment.source->make(deployment.source_options, deployment.requests)) {
   begin_run(deployment.revision);
-  pin({});
+  pin();
 }
 
 void DeploymentWatch::open_run(std::string revision) {
   std::lock_guard<std::mutex> lock(wishes_.mutex);
   wishes_.new_run = std::move(revision);
+  wishes_.wake.notify_one();
+}
+
+void DeploymentWatch::enter_stage(double weight) {
+  std::lock_guard<std::mutex> lock(wishes_.mutex);
+  wishes_.new_weight = weight;
   wishes_.wake.notify_one();
 }
 
@@ -39,8 +46,9 @@ void DeploymentWatch::stop() {
 void DeploymentWatch::begin_run(std::string revision) {
   judge_ = std::make_unique<canary::Judge>(deployment_.policy, deployment_.stages);
   revision_ = std::move(revision);
+  weight_ = deployment_.stages.empty() ? std::nullopt : std::optional(deployment_.stages.front());
   zero_ = means_.clock.now();
-  told_.reset();
+  verdict_told_.reset();
 }
 
 /// Rounds start at start + k x every, so that blocks keep their length.
@@ -53,12 +61,16 @@ void DeploymentWatch::serve(const std::stop_token& stop) {
     due = std::max(due + every, start + (means_.clock.now() - start) / every * every);
     std::unique_lock<std::mutex> lock(wishes_.mutex);
     Duration wait = std::max(Duration::zero(), due - means_.clock.now());
-    wishes_.wake.wait_for(lock, stop, wait, [this] { return wishes_.new_run.has_value(); });
-    if (std::optional<std::string> revision = std::exchange(wishes_.new_run, std::nullopt)) {
-      lock.unlock();
+    wishes_.wake.wait_for(lock, stop, wait,
+                          [this] { return wishes_.new_run || wishes_.new_weight; });
+    std::optional<std::string> revision = std::exchange(wishes_.new_run, std::nullopt);
+    std::optional<double> weight = std::exchange(wishes_.new_weight, std::nullopt);
+    lock.unlock();
+    if (revision) {
       begin_run(*std::move(revision));
-      pin({});
+      pin();
     }
+    if (weight) weight_ = weight;
   }
 }
 
@@ -68,16 +80,18 @@ void DeploymentWatch::round() {
   double t = seconds(means_.clock.now() - zero_);
   if (collected.block) {
     collected.block->t = t;
+    collected.block->weight = weight_;
     judge_->see(*collected.block);
   } else if (collected.blind) {
     judge_->see_trouble(t, collected.trouble);
   }
   means_.metrics.collected(deployment_.name, collected.block.has_value(),
                            !collected.trouble.empty());
-  pin(collected);
+  trouble_ = collected.trouble;
+  pin();
 }
 
-void DeploymentWatch::pin(const Collected& collected) {
+void DeploymentWatch::pin() {
   DeploymentView view;
   view.name = deployment_.name;
   view.verdict = judge_->verdict();
@@ -85,25 +99,32 @@ void DeploymentWatch::pin(const Collected& collected) {
   view.verdict.revision = revision_;
   view.verdict.url = fmt::format("/v1/deployments/{}/verdict", deployment_.name);
   view.source = source_->describe();
-  view.trouble = collected.trouble;
+  view.trouble = trouble_;
   view.updated = means_.clock.wall();
-  if (told_ != view.verdict.kind) {
-    auto tell = view.verdict.kind == VerdictKind::Fail || view.verdict.kind == VerdictKind::Error
-                    ? log::warn
-                    : log::info;
-    tell("verdict", {{"deployment", view.name},
-                     {"verdict", std::string(word(view.verdict.kind))},
-                     {"revision", revision_},
-                     {"reason", view.verdict.reason}});
-    told_ = view.verdict.kind;
-  }
-  if (trouble_told_ != view.trouble) {
-    if (!view.trouble.empty())
-      log::warn("source has trouble", {{"deployment", view.name}, {"what", view.trouble}});
-    if (view.trouble.empty()) log::info("source is well again", {{"deployment", view.name}});
-    trouble_told_ = view.trouble;
-  }
+  tell(view);
   means_.pin(std::move(view));
+}
+
+/// Changes only: a source that stays down is one line, not one a round.
+void DeploymentWatch::tell(const DeploymentView& view) {
+  VerdictKind kind = view.verdict.kind;
+  if (verdict_told_ != kind) {
+    bool bad = kind == VerdictKind::Fail || kind == VerdictKind::Error;
+    auto say = bad ? log::warn : log::info;
+    say("verdict", {{"deployment", view.name},
+                    {"verdict", std::string(word(kind))},
+                    {"revision", revision_},
+                    {"reason", view.verdict.reason}});
+    verdict_told_ = kind;
+  }
+  bool trouble = !view.trouble.empty();
+  if (trouble == trouble_told_) return;
+  if (trouble) {
+    log::warn("source has trouble", {{"deployment", view.name}, {"what", view.trouble}});
+  } else {
+    log::info("source is well again", {{"deployment", view.name}});
+  }
+  trouble_told_ = trouble;
 }
 
 }  // namespace davy::app

@@ -40,8 +40,10 @@ class DeploymentWatch {
   DeploymentWatch& operator=(const DeploymentWatch&) = delete;
 
   const config::Deployment& deployment() const { return deployment_; }
-  /// Drops all evidence and begins anew at the next round.
+  /// Drops all evidence and begins anew at the next round, in the first stage.
   void open_run(std::string revision);
+  /// The canary gets another share of traffic from now on; its evidence stays.
+  void enter_stage(double weight);
   void start();
   /// Waits for the round in hand, which ends by its deadline.
   void stop();
@@ -51,21 +53,26 @@ class DeploymentWatch {
     std::mutex mutex;
     std::condition_variable_any wake;
     std::optional<std::string> new_run;  // its revision
+    std::optional<double> new_weight;
   };
 
   void serve(const std::stop_token& stop);
   void begin_run(std::string revision);
   void round();
-  void pin(const Collected& collected);
+  void pin();
+  void tell(const DeploymentView& view);
 
   const config::Deployment deployment_;
   Means means_;
   std::unique_ptr<Source> source_;
   std::unique_ptr<canary::Judge> judge_;
   std::string revision_;
-  Time zero_;                        // the run's t = 0
-  std::optional<VerdictKind> told_;  // the verdict that the log knows
-  std::string trouble_told_;
+  std::optional<double> weight_;  // the stage's share of traffic, when stages are configured
+  Time zero_;                     // the run's t = 0
+  std::string trouble_;           // of the last round
+  // What the log knows.
+  std::optional<VerdictKind> verdict_told_;
+  bool trouble_told_ = false;
   Wishes wishes_;
   std::jthread thread_;
 };

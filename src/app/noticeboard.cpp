@@ -16,6 +16,7 @@ Noticeboard::Noticeboard(std::string service, const Clock& clock) : clock_(clock
 void Noticeboard::pin_checks(std::vector<CheckView> checks) {
   auto parts = parts_.lock();
   parts->board.checks = std::move(checks);
+  parts->checks_known = true;
   // Its age tells whether the scheduler lives, so nobody else may renew it.
   parts->board.made = clock_.wall();
   parts->board.made_at = clock_.now();
@@ -55,7 +56,9 @@ void Noticeboard::start_draining() {
 
 void Noticeboard::publish(Parts& parts) {
   std::vector<RoleView> before = std::move(parts.board.roles);
-  parts.board.roles = parts.roles.evaluate(parts.board.checks, parts.board.draining);
+  parts.board.roles = parts.checks_known
+                          ? parts.roles.evaluate(parts.board.checks, parts.board.draining)
+                          : health::nothing_known();
   for (std::size_t i = 0; i < before.size(); ++i) {
     const RoleView& now = parts.board.roles[i];
     if (now.ok == before[i].ok) continue;

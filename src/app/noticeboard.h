@@ -32,6 +32,7 @@ class Noticeboard {
   struct Parts {
     Board board;
     health::Roles roles;
+    bool checks_known = false;  // until then nothing is ready and startup must not latch
   };
   void publish(Parts& parts);
 

@@ -113,6 +113,10 @@ std::string grouped(double n) {
   return (n <= -0.5 ? "-" : "") + digits;
 }
 
+std::string counted(double n, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", grouped(n), std::lround(n) == 1 ? one : many);
+}
+
 std::string nearest(std::string_view word, const std::vector<std::string>& known) {
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;

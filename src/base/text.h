@@ -23,6 +23,9 @@ std::string valid_utf8(std::string_view s);
 /// 1234567 as "1,234,567"; rounded to a whole number.
 std::string grouped(double n);
 
+/// "1 error", "1,204 errors".
+std::string counted(double n, std::string_view one, std::string_view many);
+
 /// The known word nearest to a misspelt one, or "" when none is near: "did you mean ...".
 std::string nearest(std::string_view word, const std::vector<std::string>& known);
 

@@ -17,6 +17,8 @@ namespace {
 constexpr double kErrorWeight = 0.45;
 constexpr double kLatencyWeight = 0.25;
 
+constexpr std::size_t kLongestTrouble = 600;  // bytes; some callers take 1 KB of reason
+
 constexpr double kSilence = 60;  // seconds without requests until that is what the verdict says
 constexpr double kRateHalfLife = 60;
 constexpr double kNever = 86400;  // an estimate beyond a day is none
@@ -104,7 +106,7 @@ void Judge::see(const Block& block) {
 
 void Judge::see_trouble(double t, const std::string& what) {
   if (verdict_.kind == VerdictKind::Fail) return;
-  trouble_ = what;
+  trouble_ = what.size() <= kLongestTrouble ? what : what.substr(0, kLongestTrouble) + "...";
   decide(t);
 }
 

@@ -74,13 +74,9 @@ std::string claim(const MetricVerdict& m, double tolerance) {
 }
 
 std::string caution(const MetricVerdict& m) {
-  if (m.overdispersion >= 2) {
-    return fmt::format(
-        " Events come in clumps (overdispersion {:.1f}), so evidence counts for less.",
-        m.overdispersion);
-  }
-  return m.discount >= 2 ? " The burst is sudden, so its evidence counts for less until it lasts."
-                         : "";
+  if (m.overdispersion < 2) return "";
+  return fmt::format(" Events come in clumps (overdispersion {:.1f}), so evidence counts for less.",
+                     m.overdispersion);
 }
 
 }  // namespace
@@ -145,10 +141,10 @@ std::string say_undecided(const Verdict& v) {
   for (const MetricVerdict& m : v.metrics) {
     if (is_latency(m)) continue;
     return fmt::format(
-        "Not decided: {} errors in {} V2 requests (V1: {} in {}), ratio {}; needs {}. Score "
-        "{:.0f}.",
-        grouped(m.canary_events), grouped(m.canary_requests), grouped(m.baseline_events),
-        grouped(m.baseline_requests), interval(m.ratio), v.needs.text, v.score);
+        "Not decided: {} in {} V2 requests (V1: {} in {}), ratio {}; needs {}. Score {:.0f}.",
+        text::counted(m.canary_events, "error", "errors"), grouped(m.canary_requests),
+        grouped(m.baseline_events), grouped(m.baseline_requests), interval(m.ratio), v.needs.text,
+        v.score);
   }
   return "Not decided; needs " + v.needs.text + ".";
 }

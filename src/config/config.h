@@ -73,6 +73,8 @@ enum class LogLevel { Debug, Info, Warn, Error };
 struct Log {
   LogFormat format = LogFormat::Text;
   LogLevel level = LogLevel::Info;
+
+  friend bool operator==(const Log&, const Log&) = default;
 };
 
 struct Config {

@@ -18,17 +18,14 @@ std::string one_in(double chance) {
   return fmt::format("1 in {:.0f}", 1 / chance);
 }
 
-/// "3 x 10s + 1s jitter + 2s timeout", and what it comes to.
+/// "3 x 10s + 2s timeout", and what it comes to. (Jitter moves only the first run.)
 struct WorstCase {
   Duration total;
   std::string sum;
 };
 WorstCase worst_case(const Schedule& schedule, int runs) {
-  Duration late = std::chrono::duration_cast<Duration>(schedule.period * schedule.jitter);
-  std::string jitter =
-      late == Duration::zero() ? "" : fmt::format("{} jitter + ", units::show(late));
-  return {runs * schedule.period + late + schedule.timeout,
-          fmt::format("{} x {} + {}{} timeout", runs, units::show(schedule.period), jitter,
+  return {runs * schedule.period + schedule.timeout,
+          fmt::format("{} x {} + {} timeout", runs, units::show(schedule.period),
                       units::show(schedule.timeout))};
 }
 

@@ -67,6 +67,17 @@ Result<Done> store_text(Options& options, const OptionSpec& spec, const std::str
   return Error{"of a type that nobody knows"};
 }
 
+/// One text may hold a whole list, so that an environment variable can: "http://a,http://b".
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::string_view part : text::split(text, ',')) parts.emplace_back(text::trim(part));
+  return parts;
+}
+
+bool holds_secret(const Node& node) {
+  return node.is_secret || std::any_of(node.items.begin(), node.items.end(), holds_secret);
+}
+
 void read_one(Settings& settings, const OptionSpec& spec, Options& options) {
   std::string name(spec.name);
   const Node* node = spec.required ? settings.require(name, spec.help) : settings.find(name);
@@ -77,9 +88,11 @@ void read_one(Settings& settings, const OptionSpec& spec, Options& options) {
     if (!stored) settings.problem(name, "its default is wrong: " + stored.error().what);
     return;
   }
+  if (holds_secret(*node)) options.hide(name);
   if (spec.type == OptionType::TextList) {
     std::vector<std::string> texts;
     settings.read(name, texts);
+    if (texts.size() == 1) texts = split_list(texts[0]);
     options.set(name, std::move(texts));
     return;
   }
@@ -106,6 +119,7 @@ std::optional<Options> read_options(Settings& settings, const std::vector<Option
 
 std::string show_option(const Options& options, const OptionSpec& spec) {
   if (!options.has(spec.name)) return "";
+  if (options.is_hidden(spec.name)) return "***";
   switch (spec.type) {
     case OptionType::Secret: return "***";
     case OptionType::Url: return without_user_info(options.text(spec.name));

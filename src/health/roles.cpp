@@ -70,6 +70,12 @@ bool has_role(const CheckView& check, Role role) {
 }
 
 std::vector<RoleView> Roles::evaluate(const std::vector<CheckView>& checks, bool draining) {
+  started_ = started_ || worst_of(checks, Role::Startup).ok;
+  return evaluate_roles(checks, draining, started_);
+}
+
+std::vector<RoleView> evaluate_roles(const std::vector<CheckView>& checks, bool draining,
+                                     bool has_started) {
   std::vector<RoleView> views;
   for (Role role : kRoles) views.push_back(worst_of(checks, role));
   RoleView& startup = views[static_cast<std::size_t>(Role::Startup)];
@@ -77,8 +83,7 @@ std::vector<RoleView> Roles::evaluate(const std::vector<CheckView>& checks, bool
   RoleView& readiness = views[static_cast<std::size_t>(Role::Readiness)];
   RoleView& deploy = views[static_cast<std::size_t>(Role::Deploy)];
 
-  started_ = started_ || startup.ok;
-  if (started_) {
+  if (has_started) {
     answer(startup, CheckStatus::Pass, "");
   } else {
     answer(readiness, CheckStatus::Pending, "startup has not passed");
@@ -90,6 +95,16 @@ std::vector<RoleView> Roles::evaluate(const std::vector<CheckView>& checks, bool
     answer(liveness, CheckStatus::Pass, "");
     answer(readiness, CheckStatus::Fail, "draining");
     answer(deploy, CheckStatus::Fail, "draining");
+  }
+  return views;
+}
+
+std::vector<RoleView> nothing_known() {
+  std::vector<RoleView> views;
+  for (Role role : kRoles) {
+    RoleView& view = views.emplace_back();
+    view.role = role;
+    if (role != Role::Liveness) answer(view, CheckStatus::Pending, "starting");
   }
   return views;
 }

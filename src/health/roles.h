@@ -24,6 +24,12 @@ class Roles {
   bool started_ = false;  // startup has passed once
 };
 
+/// The same with startup's latch given: for views that leave checks out.
+std::vector<RoleView> evaluate_roles(const std::vector<CheckView>& checks, bool draining,
+                                     bool has_started);
+/// Before the first look at any check: alive, and nothing else.
+std::vector<RoleView> nothing_known();
+
 /// What a check counts as now, staleness included.
 CheckStatus effective(const CheckView& check);
 bool has_role(const CheckView& check, Role role);

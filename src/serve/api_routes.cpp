@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "serve/json.h"
 
 namespace davy::serve {
@@ -17,6 +18,7 @@ constexpr std::string_view kIndex =
     "  /v1/gate/NAME                    200 on a pass, else 403 fail, 409 marginal, 425 "
     "inconclusive, 503 error\n"
     "  POST /v1/deployments/NAME/runs   begin a new run: {\"revision\": \"v2\"}\n"
+    "  POST /v1/deployments/NAME/stage  the canary's share of traffic now: {\"weight\": \"25%\"}\n"
     "  /metrics                         davy's own metrics\n"
     "  /readyz?verbose and /healthz     health with details\n";
 
@@ -75,11 +77,11 @@ int gate_status(VerdictKind kind) {
 }
 
 ApiRoutes::ApiRoutes(ReadBoard board, const Clock& clock, telemetry::Metrics& metrics,
-                     OpenRun open_run)
+                     Orders orders)
     : board_(board),
       clock_(clock),
       metrics_(metrics),
-      open_run_(std::move(open_run)),
+      orders_(std::move(orders)),
       health_(board, clock, true) {}
 
 Response ApiRoutes::answer(const Request& request) const {
@@ -110,20 +112,29 @@ Response ApiRoutes::deployment(const Request& request, const Board& board,
   std::string_view what = rest.substr(name.size());
   const DeploymentView* d = find(board, name);
   if (d == nullptr) return unknown(board, name);
-  if (what == "/runs")
-    return request.method == "POST" ? open_run(request, *d) : refuse_method("POST");
+  if (what == "/runs" || what == "/stage") {
+    return request.method == "POST" ? order(request, *d, what) : refuse_method("POST");
+  }
   if (what != "" && what != "/verdict") return plain(404, "not found; / lists what there is\n");
   if (!is_read(request)) return refuse_method("GET, HEAD");
   return json(200, what.empty() ? deployment_json(*d) : verdict_json(d->verdict));
 }
 
-Response ApiRoutes::open_run(const Request& request, const DeploymentView& d) const {
+Response ApiRoutes::order(const Request& request, const DeploymentView& d,
+                          std::string_view what) const {
   // Until tokens exist, only the machine itself may change anything.
   if (!request.from_loopback) return plain(403, "only from this machine\n");
-  Result<std::string> revision = read_run_request(request.body);
-  if (!revision) return plain(400, revision.error().what + "\n");
-  open_run_(d.name, *revision);
-  log::info("run opened", {{"deployment", d.name}, {"revision", *revision}});
+  if (what == "/runs") {
+    Result<std::string> revision = read_run_request(request.body);
+    if (!revision) return plain(400, revision.error().what + "\n");
+    orders_.open_run(d.name, *revision);
+    log::info("run opened", {{"deployment", d.name}, {"revision", *revision}});
+  } else {
+    Result<double> weight = read_stage_request(request.body);
+    if (!weight) return plain(400, weight.error().what + "\n");
+    orders_.enter_stage(d.name, *weight);
+    log::info("stage entered", {{"deployment", d.name}, {"weight", units::show_percent(*weight)}});
+  }
   return json(202, fmt::format("{{\"verdict_url\": \"/v1/deployments/{}/verdict\"}}\n", d.name));
 }
 

@@ -1,7 +1,7 @@
 // The API: deployments, their verdicts, the gate, davy's own metrics. Paths: docs/api.md.
 //
-// Why: pipelines and people ask here. Reads come off the Board; the one thing that changes state
-// (opening a run) is handed on.
+// Why: pipelines and people ask here. Reads come off the Board; the things that change state
+// (runs, stages) are handed on.
 // Threading: thread-safe.
 #pragma once
 
@@ -17,21 +17,27 @@ namespace davy::serve {
 
 class ApiRoutes {
  public:
-  /// Begins a new run of a deployment: all evidence so far is dropped, a sticky fail included.
-  using OpenRun = std::function<void(const std::string& deployment, const std::string& revision)>;
+  /// What changes state is handed on.
+  struct Orders {
+    // Begins a new run: all evidence so far is dropped, a sticky fail included.
+    std::function<void(const std::string& deployment, const std::string& revision)> open_run;
+    // The canary gets another share of traffic; evidence stays.
+    std::function<void(const std::string& deployment, double weight)> enter_stage;
+  };
 
-  ApiRoutes(ReadBoard board, const Clock& clock, telemetry::Metrics& metrics, OpenRun open_run);
+  ApiRoutes(ReadBoard board, const Clock& clock, telemetry::Metrics& metrics, Orders orders);
 
   Response answer(const Request& request) const;
 
  private:
   Response deployment(const Request& request, const Board& board, std::string_view rest) const;
-  Response open_run(const Request& request, const DeploymentView& deployment) const;
+  Response order(const Request& request, const DeploymentView& deployment,
+                 std::string_view what) const;
 
   ReadBoard board_;
   const Clock& clock_;
   telemetry::Metrics& metrics_;
-  OpenRun open_run_;
+  Orders orders_;
   HealthRoutes health_;
 };
 

@@ -21,10 +21,18 @@ class MemoryStream final : public httplib::Stream {
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Winconsistent-missing-override"
 #endif
-  virtual bool is_writable() const { return true; }
-  virtual bool wait_readable() const { return true; }
-  virtual bool wait_writable() const { return true; }
-  virtual time_t duration() const { return 0; }
+  virtual bool is_writable() const {
+    return true;
+  }
+  virtual bool wait_readable() const {
+    return true;
+  }
+  virtual bool wait_writable() const {
+    return true;
+  }
+  virtual time_t duration() const {
+    return 0;
+  }
 #ifdef __clang__
 #pragma clang diagnostic pop
 #endif
@@ -44,9 +52,13 @@ class MemoryStream final : public httplib::Stream {
     port = 0;
   }
   void get_local_ip_and_port(std::string&, int&) const override {}
-  socket_t socket() const override { return INVALID_SOCKET; }
+  socket_t socket() const override {
+    return INVALID_SOCKET;
+  }
 
-  std::string take() { return std::move(out_); }
+  std::string take() {
+    return std::move(out_);
+  }
 
  private:
   const std::string& in_;
@@ -79,6 +91,8 @@ class Front::Parser final : public httplib::Server {
         .Patch(".*", with_body)
         .Delete(".*", with_body)
         .Options(".*", with_body);
+    set_keep_alive_timeout(15);  // announced only; Connections keeps the time
+    set_keep_alive_max_count(100000);
     set_exception_handler([](const httplib::Request& in, httplib::Response& out,
                              std::exception_ptr thrown) {
       try {
@@ -118,6 +132,9 @@ class Front::Parser final : public httplib::Server {
 
   void respond(const httplib::Request& in, httplib::Response& out) {
     routed_ = true;
+    // The library would answer a thousand ranges with a thousand parts; nothing here has ranges.
+    const_cast<httplib::Request&>(in).ranges.clear();
+    out.set_header("Accept-Ranges", "none");
     Request request;
     request.method = in.method;
     request.path = in.path;

@@ -113,38 +113,42 @@ bool HealthRoutes::is_old(const Board& board) const {
 }
 
 Response HealthRoutes::role(const Request& request, const Board& board, Role role) const {
-  RoleView view = view_of(board, role);
+  Board shown = board;
+  std::string warnings = role == Role::Liveness ? "" : leave_out(request, shown);
+  RoleView view = view_of(shown, role);
   if (is_old(board) && role != Role::Liveness) {
     view.ok = false;
     view.status = CheckStatus::Fail;
     view.reason = fmt::format("davy's own scheduler has not reported for {}",
                               units::show(clock_.now() - board.made_at));
   }
-  std::set<std::string, std::less<>> without =
-      role == Role::Liveness ? decltype(without){} : excluded(request);
-  std::string warnings;
-  if (!without.empty() && !board.draining) {
-    Board fewer = board;
-    for (const std::string& name : without) {
-      auto same = [&](const CheckView& c) { return c.name == name; };
-      if (std::erase_if(fewer.checks, same) == 0)
-        warnings += fmt::format("[!]there is no check {} to exclude\n", text::quoted(name));
-    }
-    health::Roles roles;
-    view = roles.evaluate(fewer.checks, false)[static_cast<std::size_t>(role)];
-  }
   int status = view.ok ? 200 : 503;
-  if (wants_json(request))
-    return make(status, role_json(board, view, clock_.now(), detail_), json_type(request));
+  if (wants_json(request)) {
+    return make(status, role_json(shown, view, clock_.now(), detail_), json_type(request));
+  }
   std::string summary = view.ok ? "ok\n" : fmt::format("fail: {}\n", view.reason);
-  if (request.param("verbose") == nullptr && warnings.empty()) return make(status, summary);
+  if (request.param("verbose") == nullptr) return make(status, warnings + summary);
   std::string body = warnings;
-  for (const CheckView& check : board.checks) {
-    if (!health::has_role(check, role)) continue;
-    body += without.contains(check.name) ? fmt::format("[ ]{} excluded\n", check.name)
-                                         : line(check, detail_);
+  for (const CheckView& check : shown.checks) {
+    if (health::has_role(check, role)) body += line(check, detail_);
   }
   return make(status, body + summary);
+}
+
+/// Takes the excluded checks off the board; returns a line for each, and for what is not there.
+std::string HealthRoutes::leave_out(const Request& request, Board& board) {
+  std::string said;
+  for (const std::string& name : excluded(request)) {
+    auto same = [&](const CheckView& c) { return c.name == name; };
+    bool known = std::erase_if(board.checks, same) > 0;
+    said += known ? fmt::format("[ ]{} excluded\n", name)
+                  : fmt::format("[!]there is no check {} to exclude\n", text::quoted(name));
+  }
+  if (!said.empty()) {
+    bool has_started = view_of(board, Role::Startup).ok;
+    board.roles = health::evaluate_roles(board.checks, board.draining, has_started);
+  }
+  return said;
 }
 
 Response HealthRoutes::all(const Request& request, const Board& board) const {
@@ -169,7 +173,8 @@ Response HealthRoutes::one_check(const Request& request, const Board& board, Rol
   if (found == board.checks.end())
     return make(404, fmt::format("no check {} in {}\n", text::quoted(name), word(role)));
   CheckStatus status = health::effective(*found);
-  bool ok = !is_old(board) && (status == CheckStatus::Pass || status == CheckStatus::Warn);
+  bool is_current = !is_old(board) || role == Role::Liveness;
+  bool ok = is_current && (status == CheckStatus::Pass || status == CheckStatus::Warn);
   if (wants_json(request))
     return make(ok ? 200 : 503, check_json(*found, clock_.now(), detail_), json_type(request));
   return make(ok ? 200 : 503, line(*found, detail_));

@@ -32,6 +32,7 @@ class HealthRoutes {
   Response all(const Request& request, const Board& board) const;
   Response one_check(const Request& request, const Board& board, Role role,
                      std::string_view name) const;
+  static std::string leave_out(const Request& request, Board& board);
   bool is_old(const Board& board) const;
 
   ReadBoard board_;

@@ -5,12 +5,16 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+#include "base/units.h"
 #include "health/roles.h"
 
 namespace davy::serve {
 namespace {
 
 using json = nlohmann::ordered_json;
+
+constexpr std::size_t kLongestRevision = 200;
 
 std::string dump(const json& j) {
   return j.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
@@ -125,6 +129,22 @@ json check(const CheckView& c, Time now, bool detail) {
   return out;
 }
 
+/// The value of the one key that a body may have.
+Result<json> only_member(const std::string& body, const std::string& name) {
+  constexpr int kDeepest = 64;  // nlohmann parses deeper, but copying and dumping recurse
+  auto not_too_deep = [](int depth, json::parse_event_t, json&) { return depth < kDeepest; };
+  json in = json::parse(body, not_too_deep, false);
+  if (!in.is_object())
+    return Error{fmt::format("the body is not a JSON object with the key {}", name)};
+  for (const auto& [key, value] : in.items()) {
+    if (key != name) {
+      return Error{fmt::format("unknown key {} (known: {})", text::quoted(key), name)};
+    }
+  }
+  if (!in.contains(name)) return Error{fmt::format("the body has no {}", name)};
+  return in[name];
+}
+
 }  // namespace
 
 std::string verdict_json(const Verdict& v) {
@@ -167,18 +187,24 @@ std::string role_json(const Board& board, const RoleView& role, Time now, bool d
 
 Result<std::string> read_run_request(const std::string& body) {
   if (body.empty()) return std::string();
-  constexpr int kDeepest = 64;  // nlohmann parses deeper, but copying and dumping recurse
-  json in = json::parse(
-      body, [](int depth, json::parse_event_t, json&) { return depth < kDeepest; }, false);
-  if (!in.is_object()) return Error{"the body is not a JSON object (try {\"revision\": \"v2\"})"};
-  std::string revision;
-  for (const auto& [key, value] : in.items()) {
-    if (key != "revision") return Error{fmt::format("unknown key \"{}\" (known: revision)", key)};
-    if (!value.is_string()) return Error{"revision is not a string"};
-    revision = value;
-  }
-  if (revision.size() > 200) return Error{"revision is longer than 200 bytes"};
-  return revision;
+  Result<json> revision = only_member(body, "revision");
+  if (!revision) return revision.error();
+  if (!revision->is_string()) return Error{"revision is not a string (try {\"revision\": \"v2\"})"};
+  std::string text = *revision;
+  if (text.size() > kLongestRevision) return Error{"revision is longer than 200 bytes"};
+  return text;
+}
+
+Result<double> read_stage_request(const std::string& body) {
+  Result<json> weight = only_member(body, "weight");
+  if (!weight) return weight.error();
+  Result<double> share = weight->is_number() ? Result<double>(weight->get<double>())
+                         : weight->is_string()
+                             ? units::parse_ratio(weight->get<std::string>())
+                             : Result<double>(Error{"weight is neither a share nor a number"});
+  if (!share) return share;
+  if (*share < 0 || *share > 1) return Error{"weight is not between 0% and 100%"};
+  return share;
 }
 
 }  // namespace davy::serve

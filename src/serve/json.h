@@ -21,7 +21,9 @@ std::string check_json(const CheckView& check, Time now, bool detail);
 /// In the shape of application/health+json (draft-inadarei-api-health-check-06).
 std::string role_json(const Board& board, const RoleView& role, Time now, bool detail);
 
-/// The revision in {"revision": "..."}; "" when there is none.
+/// The revision in {"revision": "v2"}; "" when there is none.
 Result<std::string> read_run_request(const std::string& body);
+/// The share of traffic in {"weight": "25%"} or {"weight": 0.25}.
+Result<double> read_stage_request(const std::string& body);
 
 }  // namespace davy::serve

@@ -2,7 +2,7 @@
 # Two real HAProxies as V1 and V2 under load from wrk, judged by the shipped config with nothing but
 # environment variables: an equal pair is not rolled back, one that fails 5 % of requests is.
 set -eu
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib/lab.sh"
 
 # haproxy NAME PORT PERCENT_FAILING
 haproxy_config() {

@@ -53,7 +53,7 @@ TEST_CASE(
   CHECK(lab::eventually([&] {
     return agent.health("/readyz/db").status == 503 && agent.health("/readyz/cache").status == 503;
   }));
-  INFO(agent.get("/readyz?verbose").body << agent.process().stderr_text() << agent.get("/metrics").body << lab::run({{"sh", "-c", "ps -eo pid,ppid,pgid,sid,stat,cmd | grep postgres"}}).output);
+  INFO(agent.get("/readyz?verbose").body << agent.process().stderr_text());
   CHECK(agent.health("/readyz").status == 503);
   CHECK(agent.health("/readyz?verbose").body.find("[-]db failed") != std::string::npos);
   CHECK(agent.health("/livez").status == 200);
@@ -153,4 +153,28 @@ TEST_CASE("a taken port is said and ends the agent with 3") {
   lab::Finished ended = lab::davy({"agent", "--config", dir / "davy.yaml"});
   CHECK(ended.code == 3);
   CHECK(ended.output.find("Address already in use") != std::string::npos);
+}
+
+TEST_CASE(
+    "until startup has passed nothing is ready, from the first answer on, and nothing restarts") {
+  lab::Server mute(lab::mute());
+  lab::Agent agent("checks:\n" +
+                   quick("boot", fmt::format("http: {{ url: \"{}\" }}", mute.url()), "startup") +
+                   quick("root", "disk: { path: / }"));
+  for (int i = 0; i < 20; ++i) {
+    CHECK(agent.health("/startupz").status == 503);
+    CHECK(agent.health("/readyz").status == 503);
+    CHECK(agent.health("/livez").status == 200);
+  }
+  CHECK(agent.health("/readyz?exclude=root").status == 503);
+}
+
+TEST_CASE("a request for a thousand ranges gets the page once") {
+  lab::Server app(lab::http(200, "ok"));
+  lab::Agent agent("checks:\n" + quick("app", fmt::format("http: {{ url: \"{}\" }}", app.url())));
+  std::string ranges = "Range: bytes=0-0";
+  for (int i = 0; i < 500; ++i) ranges += ",0-";
+  lab::Finished page = lab::run({{"curl", "-s", "-H", ranges, agent.api_url() + "/metrics"}});
+  CHECK(page.output.size() < 100'000);
+  CHECK(page.output.starts_with("# HELP davy_build_info"));
 }

@@ -78,6 +78,28 @@ TEST_CASE("the gate follows the verdict for a good, a bad, a silent and an unrea
         std::string::npos);
 }
 
+TEST_CASE("a pass belongs to its stage, and the pipeline says which stage it is in") {
+  lab::Exporter v1(5000, 0.002), v2(5000, 0.002);
+  lab::Agent agent("deployments:\n" + deployment("shop", v1.url(), v2.url()) +
+                   "    stages: [25%, 50%]\n");
+  lab::Finished first =
+      lab::davy({"gate", "wait", "shop", "--url", agent.api_url(), "--timeout", "90s"});
+  CHECK(first.code == 0);
+  CHECK(first.output.find("Next: Advance to 50%") != std::string::npos);
+  CHECK(agent.post("/v1/deployments/shop/stage", "{\"weight\": \"50 %\"}").status == 400);
+  CHECK(agent.post("/v1/deployments/shop/stage", "{\"weight\": \"150%\"}").status == 400);
+  CHECK(agent.post("/v1/deployments/shop/stage", "{}").status == 400);
+  CHECK(agent.get("/v1/deployments/shop/stage").status == 405);
+  CHECK(agent.post("/v1/deployments/shop/stage", "{\"weight\": \"50%\"}").status == 202);
+  CHECK(lab::eventually([&] { return agent.get("/v1/gate/shop").status == 425; }));
+  CHECK(agent.get("/v1/deployments/shop/verdict").body.find("\"stage\": \"50%\"") !=
+        std::string::npos);
+  lab::Finished second =
+      lab::davy({"gate", "wait", "shop", "--url", agent.api_url(), "--timeout", "90s"});
+  CHECK(second.code == 0);
+  CHECK(second.output.find("Next: Promote V2") != std::string::npos);
+}
+
 TEST_CASE("an agent that cannot be reached is an error, not a verdict") {
   lab::Finished check = lab::davy({"gate", "check", "shop", "--url", "http://127.0.0.1:1"});
   CHECK(check.code == 3);

@@ -56,7 +56,9 @@ class Agent {
     if (const net::HttpError* error = std::get_if<net::HttpError>(&answer))
       return NoAnswer{error->what};
     const net::HttpResponse& response = std::get<net::HttpResponse>(answer);
-    if (response.status == 404) return NoAnswer{std::string(text::trim(response.body)), true};
+    if (response.status == 404 && response.body.starts_with("no deployment")) {
+      return NoAnswer{std::string(text::trim(response.body)), true};
+    }
     json body = json::parse(response.body, nullptr, false);
     if (response.status != 200 || !body.is_object()) {
       return NoAnswer{

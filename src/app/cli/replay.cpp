@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "app/cli/commands.h"
+#include "base/text.h"
 #include "canary/judge.h"
 #include "config/config.h"
 #include "serve/json.h"
@@ -67,8 +68,8 @@ int replay(const ReplayOptions& options) {
   if (options.json) {
     fmt::print("{}", serve::verdict_json(last));
   } else {
-    fmt::print("\nFinal verdict: {} (score {:.0f}, {} blocks). {}\n", word(last.kind), last.score,
-               blocks->size(), last.reason);
+    fmt::print("\nFinal verdict: {} (score {:.0f}, {}). {}\n", word(last.kind), last.score,
+               text::counted(static_cast<double>(blocks->size()), "block", "blocks"), last.reason);
     for (const MetricVerdict& m : last.metrics)
       fmt::print("  {:<14} {:<12} {}\n", m.name, word(m.kind), m.sentence);
     fmt::print("Next: {}\n", last.next);

@@ -28,7 +28,7 @@
 namespace davy::app {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 constexpr Duration kOnset = std::chrono::seconds(15);    // of scenario `late`
 constexpr Duration kAwayFrom = std::chrono::seconds(8);  // of scenario `flaky-dependency`

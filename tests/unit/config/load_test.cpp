@@ -213,7 +213,7 @@ TEST_CASE("the explanation does the arithmetic and keeps secrets") {
   CHECK(text.find("hunter2") == std::string::npos);
   CHECK(text.find("dsn: ***") != std::string::npos);
   CHECK(text.find("url: http://***@h/") != std::string::npos);
-  CHECK(text.find("fails 33s after it dies at the latest (3 x 10s + 1s jitter + 2s timeout)") !=
+  CHECK(text.find("fails 32s after it dies at the latest (3 x 10s + 2s timeout)") !=
         std::string::npos);
   CHECK(text.find("fails 32s after it dies at the latest (3 x 10s + 2s timeout)") !=
         std::string::npos);

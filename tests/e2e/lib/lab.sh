@@ -1,4 +1,4 @@
-# For the scripts beside this one: a scratch directory, free ports, children that end with the script.
+# For the scripts above this folder: a scratch directory, free ports, children that end with the script.
 
 dir=$(mktemp -d)
 children=""
