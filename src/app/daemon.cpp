@@ -1,6 +1,7 @@
 #include "app/daemon.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <algorithm>
 #include <csignal>
@@ -27,6 +28,18 @@ constexpr std::size_t kProbeThreads = 64;
 constexpr std::size_t kScrapeThreads = 16;
 constexpr std::size_t kWaitingScrapes = 1024;
 constexpr Duration kLastWait = std::chrono::seconds(2);  // for probes that do not come back
+
+/// As many connections as the descriptors allow beside probes and scrapes; raises the soft limit.
+serve::ConnectionLimits connection_limits() {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  getrlimit(RLIMIT_NOFILE, &files);
+  serve::ConnectionLimits limits;
+  limits.connections = std::clamp<std::size_t>(files.rlim_cur / 4, 8, limits.connections);
+  return limits;
+}
 
 config::Kinds kinds() {
   return {probe_kinds(), source_kinds()};
@@ -152,12 +165,11 @@ Result<Done> Daemon::listen() {
       return response;
     };
   };
-  health_ = std::make_unique<serve::Front>("health", serve::ConnectionLimits{},
-                                           counted("health", *health_routes_),
+  serve::ConnectionLimits limits = connection_limits();
+  health_ = std::make_unique<serve::Front>("health", limits, counted("health", *health_routes_),
                                            [this] { metrics_.shed("health"); });
-  api_ =
-      std::make_unique<serve::Front>("api", serve::ConnectionLimits{}, counted("api", *api_routes_),
-                                     [this] { metrics_.shed("api"); });
+  api_ = std::make_unique<serve::Front>("api", limits, counted("api", *api_routes_),
+                                        [this] { metrics_.shed("api"); });
   if (Result<Done> ok = health_->start(config_.health); !ok) return ok;
   return api_->start(config_.api);
 }

@@ -29,6 +29,7 @@ namespace {
 
 constexpr int kBacklog = 1024;
 constexpr Duration kStopGrace = std::chrono::seconds(1);
+constexpr Duration kTellAgain = std::chrono::minutes(1);
 constexpr Duration kAcceptPause =
     std::chrono::milliseconds(100);  // after running out of descriptors
 
@@ -72,6 +73,7 @@ struct Connections::Loop {
   std::map<int, Connection> open;
   std::set<std::pair<Time, int>> deadlines;
   Time accept_again{};
+  Time shed_told{};
   std::thread thread;
 
   ~Loop() {
@@ -143,16 +145,13 @@ struct Connections::Loop {
       int fd = accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size,
                        SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-          pause_accepting();
-        return;
+        bool exhausted = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+        if (exhausted && !make_room("out of file descriptors")) pause_accepting();
+        if (!exhausted) return;
+        continue;
       }
-      if (open.size() >= limits.connections) {
-        shed();
-        std::string busy = refusal(503, "Too many connections");
-        [[maybe_unused]] ssize_t sent =
-            ::send(fd, busy.data(), busy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-        ::close(fd);
+      if (open.size() >= limits.connections && !make_room("too many connections")) {
+        refuse(fd);
         continue;
       }
       int yes = 1;
@@ -164,10 +163,33 @@ struct Connections::Loop {
     }
   }
 
-  /// Out of descriptors: accept() would fail again at once, for ever.
+  /// Closes the connection that has waited longest without finishing a request: a crowd of idle
+  /// clients must not keep a prober out. False when every one is being answered.
+  bool make_room(const char* why) {
+    shed();
+    Time now = machine_clock().now();
+    if (now - shed_told > kTellAgain) {
+      log::warn("closing connections to make room",
+                {{"listener", name}, {"why", why}, {"open", std::to_string(open.size())}});
+      shed_told = now;
+    }
+    for (const auto& [deadline, fd] : deadlines) {
+      if (open.at(fd).phase != Connection::Phase::Reading) continue;
+      close(fd);
+      return true;
+    }
+    return false;
+  }
+
+  static void refuse(int fd) {
+    std::string busy = refusal(503, "Too many connections");
+    [[maybe_unused]] ssize_t sent =
+        ::send(fd, busy.data(), busy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::close(fd);
+  }
+
+  /// Nothing can be closed, so accept() would fail again at once, for ever.
   void pause_accepting() {
-    log::warn("out of file descriptors; not accepting for a moment",
-              {{"listener", name}, {"open", std::to_string(open.size())}});
     watch(listener, 0, EPOLL_CTL_MOD);
     accept_again = machine_clock().now() + kAcceptPause;
   }

@@ -5,8 +5,9 @@
 // are gathered under absolute deadlines, and only a whole request is handed on.
 // Threading: listen() and stop() from one thread; `answer` is called on the connections' thread and
 // must not block (it reads the Board).
-// Failure: a port that is taken is an Error. Too many connections, too slow, too large, or framing
-// that two parsers could read differently: refused with the right status, and closed.
+// Failure: a port that is taken is an Error. Too slow, too large, or framing that two parsers could
+// read differently: refused with the right status, and closed. Too many connections, or no file
+// descriptors left: the one that has waited longest without a whole request makes room.
 #pragma once
 
 #include <functional>
@@ -20,7 +21,7 @@
 namespace davy::serve {
 
 struct ConnectionLimits {
-  std::size_t connections = 512;  // further ones are answered 503 and closed
+  std::size_t connections = 512;  // further ones push out those that have waited longest
   std::size_t head_bytes = 16 * 1024;
   std::size_t body_bytes = 64 * 1024;
   Duration request = std::chrono::seconds(5);  // from its first byte to its last, however it drips
@@ -39,7 +40,7 @@ class Connections {
   using Answer =
       std::function<Reply(const std::string& request, const std::string& remote_address)>;
 
-  /// `shed` is told of every connection refused because there are too many.
+  /// `shed` is told of every connection closed or refused because there are too many.
   Connections(std::string name, ConnectionLimits limits, Answer answer, std::function<void()> shed);
   ~Connections();
   Connections(const Connections&) = delete;

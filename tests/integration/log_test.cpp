@@ -1,0 +1,39 @@
+// A log that nobody reads must not hold the agent, neither while it runs nor when it ends.
+
+#include "base/log.h"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+
+using namespace davy;
+using namespace std::chrono_literals;
+
+TEST_CASE("a blocked stderr stops neither logging nor the end, and what is dropped is counted") {
+  int pipe_ends[2];
+  REQUIRE(pipe(pipe_ends) == 0);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(pipe_ends[1], STDERR_FILENO);
+    log::start(log::Format::Json, log::Level::Info);
+    for (int i = 0; i < 20000; ++i) log::info("a line", {{"number", std::to_string(i)}});
+    if (log::dropped() == 0) _exit(1);
+    log::stop();
+    _exit(0);
+  }
+  int status = 0;
+  bool ended = false;
+  for (int i = 0; i < 1500 && !ended; ++i) {
+    ended = waitpid(child, &status, WNOHANG) == child;
+    if (!ended) std::this_thread::sleep_for(20ms);
+  }
+  if (!ended) kill(child, SIGKILL);
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+  REQUIRE(ended);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
