@@ -48,22 +48,42 @@ void average(std::optional<double>& per_second, double requests, double dt) {
       per_second ? *per_second + (1 - std::exp2(-dt / kRateHalfLife)) * (now - *per_second) : now;
 }
 
+// The evidence of one kind that a metric has against V2; none where the metric has no such test.
+std::optional<double> fail_evidence(const MetricVerdict& m) {
+  return std::log(m.weight) + m.fail.log_e;
+}
+std::optional<double> hold_evidence(const MetricVerdict& m) {
+  return m.hold ? std::optional(m.hold->log_e) : std::nullopt;
+}
+std::optional<double> warn_evidence(const MetricVerdict& m) {
+  return m.warn.log_e;
+}
+
 const MetricVerdict& most_against(const std::vector<MetricVerdict>& metrics, auto evidence) {
-  return *std::max_element(metrics.begin(), metrics.end(),
-                           [&](const auto& a, const auto& b) { return evidence(a) < evidence(b); });
+  return *std::max_element(
+      metrics.begin(), metrics.end(),
+      [&](const MetricVerdict& a, const MetricVerdict& b) { return evidence(a) < evidence(b); });
 }
 
 /// log of the weighted average of e-processes, weights normalised.
-double log_average(const std::vector<MetricVerdict>& metrics, auto log_e) {
+double log_average(const std::vector<MetricVerdict>& metrics, auto evidence) {
   std::vector<double> weighted;
   double weights = 0;
   for (const MetricVerdict& m : metrics) {
-    if (std::optional<double> e = log_e(m)) {
-      weighted.push_back(std::log(m.weight) + *e);
-      weights += m.weight;
-    }
+    std::optional<double> log_e = evidence(m);
+    if (!log_e) continue;
+    weighted.push_back(std::log(m.weight) + *log_e);
+    weights += m.weight;
   }
   return weighted.empty() ? 0 : stats::log_sum(weighted) - std::log(weights);
+}
+
+/// What one metric says by itself.
+VerdictKind kind_of(const MetricVerdict& m) {
+  if (m.fail.log_e >= m.fail.limit) return VerdictKind::Fail;
+  if (m.hold && m.hold->log_e >= m.hold->limit) return VerdictKind::Marginal;
+  if (m.gates && m.pass.log_e >= m.pass.limit) return VerdictKind::Pass;
+  return VerdictKind::Inconclusive;
 }
 
 }  // namespace
@@ -79,7 +99,7 @@ Judge::Judge(const config::Policy& policy, std::vector<double> stages)
 void Judge::see(const Block& block) {
   if (verdict_.kind == VerdictKind::Fail) return;  // sticky: the evidence is frozen with its inputs
   trouble_.clear();
-  if (!any_) began_ = last_baseline_ = last_canary_ = block.t - block.dt;
+  if (!any_) last_baseline_ = last_canary_ = block.t - block.dt;
   any_ = true;
   baseline_seen_ += block.baseline.requests;
   canary_seen_ += block.canary.requests;
@@ -124,7 +144,25 @@ void Judge::judge(const Block& block) {
   if (latency_) latency_->see(block, warm);
 }
 
+/// The order is the rule: a proven fail wins over everything, blindness over everything not proven.
 void Judge::decide(double t) {
+  Weighed w = weigh();
+  double in_stage = stage_ ? t - stage_->began : 0;
+  bool time_is_over = in_stage >= seconds(policy_.max_stage);
+  std::string missing = absence(t);
+
+  if (w.gate.fail) return fail(t);
+  if (!trouble_.empty()) return cannot_judge(t);
+  tell_notices(w);
+  if (w.holds) return hold(t);
+  if (!missing.empty()) return wait_for_traffic(t, std::move(missing));
+  if (w.passes && in_stage >= seconds(policy_.min_stage)) return pass(t);
+  if (time_is_over && policy_.when_undecided != config::WhenUndecided::Hold) return give_up(t);
+  wait(t, time_is_over);
+}
+
+/// Brings every number of the verdict up to date, and says what the evidence amounts to.
+Judge::Weighed Judge::weigh() {
   std::vector<MetricVerdict> metrics{error_rate_.report()};
   if (latency_) {
     for (MetricVerdict& m : latency_->report()) metrics.push_back(std::move(m));
@@ -133,118 +171,105 @@ void Judge::decide(double t) {
   for (const MetricVerdict& m : metrics) {
     inputs.push_back({m.weight, m.fail.log_e, m.pass.log_e, m.gates});
   }
-  GateResult result = gate(inputs, policy_.false_rollback, policy_.false_promote);
-  double pass_limit = std::log(1 / policy_.false_promote);
-  bool still_passes =
-      verdict_.kind == VerdictKind::Pass && result.least_pass >= keep_limit(true, pass_limit);
-  double hold = log_average(metrics, [](const MetricVerdict& m) {
-    return m.hold ? std::optional<double>(m.hold->log_e) : std::nullopt;
-  });
-  double worse = log_average(
-      metrics, [](const MetricVerdict& m) { return std::optional<double>(m.warn.log_e); });
+  Weighed w;
+  w.gate = gate(inputs, policy_.false_rollback, policy_.false_promote);
+  double hold = log_average(metrics, hold_evidence);
+  double worse = log_average(metrics, warn_evidence);
   double hold_limit = std::log(1 / policy_.false_hold);
+  double pass_limit = std::log(1 / policy_.false_promote);
+  w.holds = hold >= keep_limit(verdict_.kind == VerdictKind::Marginal, hold_limit);
+  w.worse = worse >= hold_limit;
+  w.passes = w.gate.least_pass >= keep_limit(verdict_.kind == VerdictKind::Pass, pass_limit);
 
   for (std::size_t i = 0; i < metrics.size(); ++i) {
     MetricVerdict& m = metrics[i];
-    m.score = result.scores[i];
-    m.kind = m.fail.log_e >= m.fail.limit               ? VerdictKind::Fail
-             : m.hold && m.hold->log_e >= m.hold->limit ? VerdictKind::Marginal
-             : m.gates && m.pass.log_e >= m.pass.limit  ? VerdictKind::Pass
-                                                        : VerdictKind::Inconclusive;
+    m.score = w.gate.scores[i];
+    m.kind = kind_of(m);
     m.sentence = say_metric(m, policy_);
   }
   verdict_.metrics = std::move(metrics);
   verdict_.baseline_requests = baseline_seen_;
   verdict_.canary_requests = canary_seen_;
-  verdict_.score = result.score;
-  verdict_.rollback = {result.log_average, std::log(1 / policy_.false_rollback)};
+  verdict_.score = w.gate.score;
+  verdict_.rollback = {w.gate.log_average, std::log(1 / policy_.false_rollback)};
   verdict_.stage = stage_name();
   verdict_.needs = {};
   verdict_.notices.clear();
+  return w;
+}
 
-  double in_stage = stage_ ? t - stage_->began : 0;
-  std::string missing = absence(t);
-  if (result.fail) {
-    become(VerdictKind::Fail, t);
-    verdict_.reason = say_fail(
-        most_against(verdict_.metrics,
-                     [](const MetricVerdict& m) { return std::log(m.weight) + m.fail.log_e; }),
-        verdict_.rollback, policy_);
-    verdict_.next =
-        "Send V2's traffic back to V1. davy answers fail for this revision until a new run is "
-        "opened.";
-    return;
-  }
-  if (!trouble_.empty()) {
-    become(VerdictKind::Error, t);
-    verdict_.reason = "Cannot judge: " + trouble_;
-    verdict_.next =
-        "Mend the telemetry; nothing is held against V2 for it, and nothing passes meanwhile.";
-    return;
-  }
+void Judge::tell_notices(const Weighed& w) {
   if (latency_ && !latency_->offered() && any_) {
     verdict_.notices.emplace_back(
         "Latency is not judged: neither version has a latency histogram.");
   }
-  if (worse >= hold_limit) {
-    verdict_.notices.push_back(say_worse(
-        most_against(verdict_.metrics, [](const MetricVerdict& m) { return m.warn.log_e; })));
+  if (w.worse) verdict_.notices.push_back(say_worse(most_against(verdict_.metrics, warn_evidence)));
+}
+
+void Judge::fail(double t) {
+  const MetricVerdict& worst = most_against(verdict_.metrics, fail_evidence);
+  become(VerdictKind::Fail, t, say_fail(worst, verdict_.rollback, policy_),
+         "Send V2's traffic back to V1. davy answers fail for this revision until a new run is "
+         "opened.");
+}
+
+void Judge::cannot_judge(double t) {
+  become(VerdictKind::Error, t, "Cannot judge: " + trouble_,
+         "Mend the telemetry; nothing is held against V2 for it, and nothing passes meanwhile.");
+}
+
+void Judge::hold(double t) {
+  become(VerdictKind::Marginal, t, say_hold(most_against(verdict_.metrics, hold_evidence), policy_),
+         "Do not promote yet: find out why V2 is slower, or allow it in "
+         "policy.latency.warn_increase.");
+}
+
+void Judge::wait_for_traffic(double t, std::string missing) {
+  verdict_.needs.text = "requests to judge";
+  become(VerdictKind::Inconclusive, t, std::move(missing),
+         "Check routing and the source's selectors.");
+}
+
+void Judge::pass(double t) {
+  std::string next = next_stage();
+  become(VerdictKind::Pass, t, say_pass(verdict_, next, policy_),
+         next.empty() ? "Promote V2." : "Advance to " + next + ".");
+}
+
+/// The stage's time is over, and the policy does not want to hold.
+void Judge::give_up(double t) {
+  std::string after = units::show(policy_.max_stage);
+  if (policy_.when_undecided == config::WhenUndecided::Advance) {
+    become(VerdictKind::Pass, t,
+           fmt::format("Undecided after {}; the policy says to advance then.", after),
+           "Advance, and watch.");
+  } else {
+    become(VerdictKind::Fail, t,
+           fmt::format("Undecided after {}; the policy says to roll back then.", after),
+           "Send V2's traffic back to V1.");
   }
-  if (hold >= keep_limit(verdict_.kind == VerdictKind::Marginal, hold_limit)) {
-    become(VerdictKind::Marginal, t);
-    verdict_.reason =
-        say_hold(most_against(verdict_.metrics,
-                              [](const MetricVerdict& m) { return m.hold ? m.hold->log_e : -1e9; }),
-                 policy_);
-    verdict_.next =
-        "Do not promote yet: find out why V2 is slower, or allow it in "
-        "policy.latency.warn_increase.";
-    return;
-  }
-  if (!missing.empty()) {
-    become(VerdictKind::Inconclusive, t);
-    verdict_.needs.text = "requests to judge";
-    verdict_.reason = missing;
-    verdict_.next = "Check routing and the source's selectors.";
-    return;
-  }
-  if ((result.pass || still_passes) && in_stage >= seconds(policy_.min_stage)) {
-    become(VerdictKind::Pass, t);
-    verdict_.reason = say_pass(verdict_, next_stage(), policy_);
-    verdict_.next = next_stage().empty() ? "Promote V2." : "Advance to " + next_stage() + ".";
-    return;
-  }
-  bool given_up = in_stage >= seconds(policy_.max_stage);
-  if (given_up && policy_.when_undecided == config::WhenUndecided::Advance) {
-    become(VerdictKind::Pass, t);
-    verdict_.reason = fmt::format("Undecided after {}; the policy says to advance then.",
-                                  units::show(policy_.max_stage));
-    verdict_.next = "Advance, and watch.";
-    return;
-  }
-  if (given_up && policy_.when_undecided == config::WhenUndecided::Rollback) {
-    become(VerdictKind::Fail, t);
-    verdict_.reason = fmt::format("Undecided after {}; the policy says to roll back then.",
-                                  units::show(policy_.max_stage));
-    verdict_.next = "Send V2's traffic back to V1.";
-    return;
-  }
-  become(VerdictKind::Inconclusive, t);
+}
+
+void Judge::wait(double t, bool time_is_over) {
+  constexpr std::string_view kThen[] = {"be held", "advance", "be rolled back"};
+  std::string limit = units::show(policy_.max_stage);
   verdict_.needs = needs(verdict_.metrics, t);
-  verdict_.reason = say_undecided(verdict_);
-  verdict_.next = given_up ? fmt::format(
-                                 "The stage's time ({}) is over: hold here and decide by hand, or "
-                                 "give V2 more traffic.",
-                                 units::show(policy_.max_stage))
-                           : fmt::format("Wait; undecided after {} it will be held.",
-                                         units::show(policy_.max_stage));
+  become(VerdictKind::Inconclusive, t, say_undecided(verdict_),
+         time_is_over
+             ? fmt::format("The stage's time ({}) is over: hold here and decide by hand, or give "
+                           "V2 more traffic.",
+                           limit)
+             : fmt::format("Wait; undecided after {} it will {}.", limit,
+                           kThen[static_cast<int>(policy_.when_undecided)]));
 }
 
 /// The time of a verdict is that of the block that brought it.
-void Judge::become(VerdictKind kind, double t) {
+void Judge::become(VerdictKind kind, double t, std::string reason, std::string next) {
   bool waiting = kind == VerdictKind::Inconclusive || kind == VerdictKind::Error;
   if (verdict_.kind != kind || waiting) verdict_.t = t;
   verdict_.kind = kind;
+  verdict_.reason = std::move(reason);
+  verdict_.next = std::move(next);
 }
 
 std::string Judge::absence(double t) const {

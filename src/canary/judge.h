@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "canary/error_rate.h"
+#include "canary/gate.h"
 #include "canary/latency.h"
 #include "canary/open_block.h"
 #include "config/policy.h"
@@ -39,10 +40,30 @@ class Judge {
     double began = 0;  // at the first canary request of the stage
   };
 
+  /// What the evidence amounts to, before time and absence are looked at.
+  struct Weighed {
+    GateResult gate;
+    bool holds = false;
+    bool worse = false;
+    bool passes = false;
+  };
+
   void enter_stage(const Block& first);
   void judge(const Block& block);
+
   void decide(double t);
-  void become(VerdictKind kind, double t);
+  Weighed weigh();
+  void tell_notices(const Weighed& w);
+  // The outcomes of decide(), one each.
+  void fail(double t);
+  void cannot_judge(double t);
+  void hold(double t);
+  void wait_for_traffic(double t, std::string missing);
+  void pass(double t);
+  void give_up(double t);
+  void wait(double t, bool time_is_over);
+  void become(VerdictKind kind, double t, std::string reason, std::string next);
+
   std::string stage_name() const;
   std::string next_stage() const;
   Needs needs(const std::vector<MetricVerdict>& metrics, double t) const;
@@ -57,7 +78,6 @@ class Judge {
   double baseline_seen_ = 0, canary_seen_ = 0;  // requests in all
   double last_baseline_ = 0, last_canary_ = 0;  // when each last had requests
   std::optional<double> baseline_per_second_, canary_per_second_;  // averages over the last minute
-  double began_ = 0;
   bool any_ = false;
   std::string trouble_;
   Verdict verdict_;

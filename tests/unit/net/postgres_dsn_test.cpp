@@ -40,7 +40,9 @@ TEST_CASE("a written connection string is read back as it was") {
   const char* texts[] = {"postgresql://a:b%27c%5C%20d@h/x%20y", "host=h password='\\\\\\' = '",
                          "dbname=''"};
   for (std::string text : texts) {
-    net::PostgresDsn dsn = *net::parse_postgres_dsn(text);
+    Result<net::PostgresDsn> parsed = net::parse_postgres_dsn(text);
+    REQUIRE(parsed);
+    const net::PostgresDsn& dsn = *parsed;
     CHECK(net::parse_postgres_dsn(dsn.conninfo())->settings == dsn.settings);
   }
 }
