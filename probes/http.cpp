@@ -61,7 +61,7 @@ struct Http final : Probe {
       : origin_(url.origin()),
         request_(std::move(request)),
         expected_(std::move(expected)),
-        client_(url, options) {}
+        client_(url, std::move(options)) {}
 
   Outcome run(const ProbeContext& ctx) override {
     Time start = machine_clock().now();

@@ -12,11 +12,11 @@ namespace davy::net {
 // minute, so that a resumed machine is not late by the time it slept.
 constexpr Duration kLongestWait = std::chrono::minutes(1);
 
-Watchdog::Watchdog() : thread_([this](std::stop_token stop) { serve(std::move(stop)); }) {}
+Watchdog::Watchdog() : thread_([this](const std::stop_token& stop) { serve(stop); }) {}
 
 Watchdog::~Watchdog() = default;  // the jthread asks its loop to stop, and joins
 
-void Watchdog::serve(std::stop_token stop) {
+void Watchdog::serve(const std::stop_token& stop) {
   name_this_thread("davy-watchdog");
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stop.stop_requested()) {

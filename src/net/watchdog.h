@@ -51,7 +51,7 @@ class Watchdog {
  private:
   friend class Guard;
   using Key = std::pair<Time, std::uint64_t>;
-  void serve(std::stop_token stop);
+  void serve(const std::stop_token& stop);
 
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;

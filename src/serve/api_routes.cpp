@@ -78,11 +78,11 @@ int gate_status(VerdictKind kind) {
 
 ApiRoutes::ApiRoutes(ReadBoard board, const Clock& clock, telemetry::Metrics& metrics,
                      Orders orders)
-    : board_(board),
+    : board_(std::move(board)),
       clock_(clock),
       metrics_(metrics),
       orders_(std::move(orders)),
-      health_(board, clock, true) {}
+      health_(board_, clock, true) {}
 
 Response ApiRoutes::answer(const Request& request) const {
   constexpr std::string_view kDeployments = "/v1/deployments/";
@@ -115,7 +115,7 @@ Response ApiRoutes::deployment(const Request& request, const Board& board,
   if (what == "/runs" || what == "/stage") {
     return request.method == "POST" ? order(request, *d, what) : refuse_method("POST");
   }
-  if (what != "" && what != "/verdict") return plain(404, "not found; / lists what there is\n");
+  if (!what.empty() && what != "/verdict") return plain(404, "not found; / lists what there is\n");
   if (!is_read(request)) return refuse_method("GET, HEAD");
   return json(200, what.empty() ? deployment_json(*d) : verdict_json(d->verdict));
 }

@@ -96,7 +96,7 @@ class Front::Parser final : public httplib::Server {
     set_exception_handler([](const httplib::Request& in, httplib::Response& out,
                              std::exception_ptr thrown) {
       try {
-        std::rethrow_exception(thrown);
+        std::rethrow_exception(std::move(thrown));
       } catch (const std::exception& e) {
         log::error("a handler threw; please report this", {{"path", in.path}, {"what", e.what()}});
       } catch (...) {
@@ -146,7 +146,7 @@ class Front::Parser final : public httplib::Server {
     hold_ = response.hold;
     out.status = response.status;
     for (const auto& [name, value] : response.headers) out.set_header(name, value);
-    out.set_content(response.body, response.content_type.c_str());
+    out.set_content(response.body, response.content_type);
   }
 
   serve::Handler handler_;
