@@ -123,10 +123,11 @@ struct Connections::Loop {
 
   void ready(int fd, Connection& c) {
     switch (c.phase) {
-      case Connection::Phase::Reading: return read_some(fd, c);
-      case Connection::Phase::Writing: return write_some(fd, c);
-      case Connection::Phase::Holding: return close(fd);  // only a hang-up is watched for
+      case Connection::Phase::Reading: read_some(fd, c); break;
+      case Connection::Phase::Writing: write_some(fd, c); break;
+      case Connection::Phase::Holding: close(fd); break;  // only a hang-up is watched for
     }
+    serve_waiting(fd);
   }
 
   int wait_ms(Time now, Time stop_by) {
@@ -201,21 +202,26 @@ struct Connections::Loop {
     if (n < 0) return;
     if (c.in.empty()) set_deadline(fd, c, limits.request);
     c.in.append(buffer, static_cast<std::size_t>(n));
-    serve_next(fd, c);
   }
 
-  /// Answers the next whole request in the buffer, if there is one.
-  void serve_next(int fd, Connection& c) {
-    Frame frame = frame_request(c.in, limits.head_bytes, limits.body_bytes);
-    if (frame.refuse != 0) {
-      c.in.clear();
-      return send(fd, c, {.bytes = refusal(frame.refuse, frame.why)});
+  /// Answers the whole requests that wait in the buffer, one after the other.
+  void serve_waiting(int fd) {
+    for (auto at = open.find(fd); at != open.end(); at = open.find(fd)) {
+      Connection& c = at->second;
+      if (c.phase != Connection::Phase::Reading || c.in.empty()) return;
+      Frame frame = frame_request(c.in, limits.head_bytes, limits.body_bytes);
+      if (frame.refuse == 0 && frame.size == 0) return;  // not all there yet
+      Reply reply;
+      if (frame.refuse != 0) {
+        reply.bytes = refusal(frame.refuse, frame.why);
+        c.in.clear();
+      } else {
+        reply = answer(c.in.substr(0, frame.size), c.from);
+        c.in.erase(0, frame.size);
+      }
+      reply.close = reply.close || stopping;
+      send(fd, c, std::move(reply));
     }
-    if (frame.size == 0) return;
-    Reply reply = answer(c.in.substr(0, frame.size), c.from);
-    c.in.erase(0, frame.size);
-    reply.close = reply.close || stopping;
-    send(fd, c, std::move(reply));
   }
 
   void send(int fd, Connection& c, Reply reply) {
@@ -248,7 +254,6 @@ struct Connections::Loop {
     c.phase = Connection::Phase::Reading;
     set_deadline(fd, c, c.in.empty() ? limits.idle : limits.request);
     watch(fd, EPOLLIN, EPOLL_CTL_MOD);
-    if (!c.in.empty()) serve_next(fd, c);  // pipelined
   }
 
   /// Closing with unread bytes in the socket resets the connection, and the answer may be lost.
@@ -270,6 +275,7 @@ struct Connections::Loop {
       int fd = deadlines.begin()->second;
       Connection& c = open.at(fd);
       c.phase == Connection::Phase::Holding ? start_writing(fd, c) : close(fd);
+      serve_waiting(fd);
     }
   }
 

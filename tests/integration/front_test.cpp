@@ -106,6 +106,17 @@ TEST_CASE("pipelined requests are answered in their order on one connection") {
   CHECK(three != std::string::npos);
 }
 
+TEST_CASE("hundreds of requests in one packet are answered one after the other") {
+  Bench b;
+  std::string bytes;
+  for (int i = 0; i < 700; ++i) bytes += "GET /a HTTP/1.1\r\n\r\n";
+  std::string answers = b.raw(bytes + "GET /end HTTP/1.1\r\nConnection: close\r\n\r\n");
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = answers.find("GET /a", at)) != std::string::npos; ++at) ++count;
+  CHECK(count == 700);
+  CHECK(answers.find("GET /end") != std::string::npos);
+}
+
 TEST_CASE("a handler that throws answers 500 and tells nothing") {
   Bench b;
   std::string answer = b.raw("GET /boom HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");

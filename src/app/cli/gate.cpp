@@ -106,7 +106,7 @@ class Progress {
       std::string bar = std::string(filled, '#') + std::string(20 - filled, '.');
       std::string left =
           seen.seconds_needed
-              ? "about " + units::show(Duration(std::llround(*seen.seconds_needed * 1e9)))
+              ? "about " + units::show(std::chrono::seconds(std::llround(*seen.seconds_needed)))
               : "?";
       std::string of = seen.requests_needed
                            ? fmt::format(" of about {}", text::grouped(seen.canary_requests +
