@@ -45,7 +45,7 @@ void line_ends_alone(benchmark::State& state) {
     }
     benchmark::DoNotOptimize(lines);
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * text.size()));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
 }
 BENCHMARK(line_ends_alone);
 
@@ -59,7 +59,7 @@ void read_scrape(benchmark::State& state) {
         source::read_metrics(page(), rules, {{source::Side::Baseline}}, 10000);
     benchmark::DoNotOptimize(reading->counters.size());
   }
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * page().size()));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(page().size()));
 }
 BENCHMARK(read_scrape);
 
