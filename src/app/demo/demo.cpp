@@ -36,17 +36,24 @@ constexpr Duration kAwayUntil = std::chrono::seconds(20);
 constexpr Duration kStart = std::chrono::seconds(10);  // everything must be up by then
 constexpr Duration kTick = std::chrono::seconds(1);
 
-/// A port that was free a moment ago.
-int free_port() {
-  net::Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof at;
-  if (bind(socket.fd(), reinterpret_cast<sockaddr*>(&at), size) != 0) return 0;
-  getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&at), &size);
-  return ntohs(at.sin_port);
-}
+/// A free port, kept from everybody but a listener with SO_REUSEADDR for as long as the socket
+/// lives: several demos at once must not take each other's.
+struct ReservedPort {
+  net::Socket socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  int number = 0;
+
+  ReservedPort() {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    if (bind(socket.fd(), reinterpret_cast<sockaddr*>(&at), size) != 0) return;
+    getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&at), &size);
+    number = ntohs(at.sin_port);
+    int yes = 1;
+    setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  }
+};
 
 struct Ports {
   int v1, v2, inventory, health, api;
@@ -117,6 +124,7 @@ class Demo {
 
   const DemoOptions options_;
   const bool terminal_ = isatty(STDOUT_FILENO) == 1;
+  ReservedPort reserved_[5];
   Ports ports_{};
   std::string config_file_ = scratch_file(".yaml");
   std::string log_file_ = scratch_file(".log");
@@ -128,7 +136,8 @@ class Demo {
 };
 
 Result<Done> Demo::start() {
-  ports_ = {free_port(), free_port(), free_port(), free_port(), free_port()};
+  ports_ = {reserved_[0].number, reserved_[1].number, reserved_[2].number, reserved_[3].number,
+            reserved_[4].number};
   std::ofstream(config_file_) << config_text(ports_);
   if (!options_.json) {
     fmt::print("Scenario {}. The config ({}):\n\n{}\n", options_.scenario, config_file_,
@@ -140,7 +149,10 @@ Result<Done> Demo::start() {
   if (Result<Done> ok = start_shop(v1_, "v1", ports_.v1, "good"); !ok) return ok;
   if (Result<Done> ok = start_shop(v2_, "v2", ports_.v2, behaviour); !ok) return ok;
   auto answers = [this](int port, const char* path) { return status_of(port, path) == 200; };
-  if (!wait_for([&] { return answers(ports_.v1, "/up") && answers(ports_.v2, "/up"); }))
+  if (!wait_for([&] {
+        return answers(ports_.v1, "/up") && answers(ports_.v2, "/up") &&
+               answers(ports_.inventory, "/up");
+      }))
     return not_up("shop");
   Result<Child> agent = Child::spawn({own_path(), "agent", "--config", config_file_}, log_file_);
   if (!agent) return agent.error();
