@@ -20,6 +20,14 @@ namespace davy::stats {
 struct Sample {
   double n1 = 0, k1 = 0;
   double n2 = 0, k2 = 0;
+
+  Sample& operator+=(const Sample& more) {
+    n1 += more.n1;
+    k1 += more.k1;
+    n2 += more.n2;
+    k2 += more.k2;
+    return *this;
+  }
 };
 
 /// What a test assumes until it is disproved. `Worse` tests assume "at most", `NotWorse` "at

@@ -15,24 +15,16 @@ stats::Null linear(const config::Margin& m) {
   return {.kind = stats::Null::Kind::Linear, .ratio = m.ratio, .absolute = m.absolute};
 }
 
-double share(double k, double n) {
-  return n > 0 ? k / n : 0;
-}
-
 }  // namespace
 
 ErrorRate::ErrorRate(const config::Policy& policy, double weight)
     : policy_(policy),
       weight_(weight),
-      fail_(linear(policy.error_rate.fail)),
-      warn_(linear({1, 0})),
-      pass_(linear(policy.error_rate.pass)),
-      discount_(policy.robustness) {}
+      tests_(policy, linear(policy.error_rate.fail), linear({1, 0}),
+             linear(policy.error_rate.pass)) {}
 
 void ErrorRate::begin_stage() {
-  fail_.begin_stage();
-  warn_.begin_stage();
-  pass_.restart();
+  tests_.begin_stage();
 }
 
 double ErrorRate::baseline_rate() const {
@@ -44,19 +36,14 @@ void ErrorRate::see(const Block& block) {
                   block.canary.errors};
   double p1 = baseline_rate();
   double widen = widen_for_pods(block);
-  stats::Tempering tempering = discount_.of(s, p1, block.dt, split_.factor());
-  phi_ = tempering.phi;
-  fail_.see(s, p1, block.dt, tempering, widen);
-  warn_.see(s, p1, block.dt, tempering, widen);
-  pass_.see(s, p1, p1, tempering);
-  ratio_.see(s, tempering.phi);
-  discount_.see(s, block.dt);
-
+  stats::Tempering tempering = tests_.discount.of(s, p1, block.dt, split_.factor());
+  tests_.fail.see(s, p1, block.dt, tempering, widen);
+  tests_.warn.see(s, p1, block.dt, tempering, widen);
+  tests_.pass.see(s, p1, p1, tempering);
+  tests_.ratio.see(s, tempering.phi);
+  tests_.discount.see(s, block.dt);
+  tests_.seen += s;
   learn(block.baseline, block.dt);
-  seen_.n1 += s.n1;
-  seen_.k1 += s.k1;
-  seen_.n2 += s.n2;
-  seen_.k2 += s.k2;
 }
 
 void ErrorRate::learn(const VersionCounts& baseline, double dt) {
@@ -87,35 +74,23 @@ double ErrorRate::widen_for_pods(const Block& block) const {
 Growth ErrorRate::growth(double n1, double n2) const {
   double p1 = baseline_rate();
   // V2's rate, drawn towards V1's while little is known.
-  double p2 = (seen_.k2 + p1 * kPriorRequests) / (seen_.n2 + kPriorRequests);
+  double p2 = (tests_.seen.k2 + p1 * kPriorRequests) / (tests_.seen.n2 + kPriorRequests);
   stats::Sample expected{n1, n1 * p1, n2, n2 * p2};
   Growth g;
-  for (double bet : pass_.alternatives(p1, p1)) {
+  for (double bet : tests_.pass.alternatives(p1, p1)) {
     g.pass = std::max(g.pass, stats::log_e(linear(policy_.error_rate.pass), expected, p1, bet));
   }
   g.fail = std::max(0.0, stats::log_e(linear(policy_.error_rate.fail), expected, p1,
                                       std::max(p2, linear(policy_.error_rate.fail).boundary(p1))));
-  g.pass /= phi_;
-  g.fail /= phi_;
+  g.pass /= tests_.discount.last().phi;
+  g.fail /= tests_.discount.last().phi;
   return g;
 }
 
 MetricVerdict ErrorRate::report() const {
-  MetricVerdict m;
+  MetricVerdict m = tests_.report(policy_);
   m.name = "error_rate";
   m.weight = weight_;
-  m.baseline_requests = seen_.n1;
-  m.baseline_events = seen_.k1;
-  m.canary_requests = seen_.n2;
-  m.canary_events = seen_.k2;
-  m.baseline_rate = share(seen_.k1, seen_.n1);
-  m.canary_rate = share(seen_.k2, seen_.n2);
-  m.ratio = ratio_.interval();
-  m.fail = {fail_.log_e(), std::log(1 / policy_.false_rollback)};
-  m.warn = {warn_.log_e(), std::log(1 / policy_.false_hold)};
-  m.pass = {pass_.log_e(), std::log(1 / policy_.false_promote)};
-  m.overdispersion = discount_.overdispersion();
-  m.discount = phi_;
   return m;
 }
 

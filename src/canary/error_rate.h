@@ -9,12 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "canary/growth.h"
+#include "canary/metric_tests.h"
 #include "config/policy.h"
 #include "davy/block.h"
-#include "davy/sequential.h"
 #include "davy/verdict.h"
-#include "stats/ratio_interval.h"
 #include "stats/robust.h"
 
 namespace davy::canary {
@@ -40,18 +38,12 @@ class ErrorRate {
   const config::Policy policy_;
   const double weight_;
 
-  stats::WorseTest fail_;
-  stats::WorseTest warn_;
-  stats::NotWorseTest pass_;
-  stats::RatioIntervalEstimate ratio_;
-  stats::Discount discount_;
+  MetricTests tests_;
   stats::Overdispersion split_;  // V1's own instances, in two halves
-  double phi_ = 1;
 
   // V1's rate as tests see it: exponentially forgotten, so that it follows the day.
   double recent_n_ = 0;
   double recent_k_ = 0;
-  stats::Sample seen_;  // everything, for people
   std::map<std::string, stats::Pod> baseline_pods_;
   std::map<std::string, std::size_t> half_of_;  // 0 or 1, in the order of first sight
 };

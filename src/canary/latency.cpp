@@ -40,17 +40,12 @@ LatencyQuantile::LatencyQuantile(const config::Policy& policy, double quantile, 
       quantile_(quantile),
       u_(1 - quantile),
       weight_(weight),
-      fail_(kEqual),
-      hold_(kEqual),
-      warn_(kEqual),
-      pass_(kEqual),
-      discount_(policy.robustness) {}
+      tests_(policy, kEqual, kEqual, kEqual),
+      hold_(kEqual) {}
 
 void LatencyQuantile::begin_stage() {
-  fail_.begin_stage();
+  tests_.begin_stage();
   hold_.begin_stage();
-  warn_.begin_stage();
-  pass_.restart();
 }
 
 double LatencyQuantile::tail_rate(const Histogram& history, std::size_t bound) const {
@@ -93,20 +88,17 @@ void LatencyQuantile::see(const Histogram& history, const Histogram& baseline,
     return stats::Sample{n1, stats::above(baseline, at->t1), n2, stats::above(canary, t2)};
   };
   stats::Sample same = sample(at->t1);
-  stats::Tempering tempering = discount_.of(same, at->p1, dt);
-  phi_ = tempering.phi;
-  warn_.see(same, at->p1, dt, tempering);
-  if (at->fail) fail_.see(sample(at->fail->bound), at->p1, dt, tempering);
+  stats::Tempering tempering = tests_.discount.of(same, at->p1, dt);
+  tests_.warn.see(same, at->p1, dt, tempering);
+  if (at->fail) tests_.fail.see(sample(at->fail->bound), at->p1, dt, tempering);
   if (at->hold) hold_.see(sample(at->hold->bound), at->p1, dt, tempering);
-  if (at->pass.bound != at->t1) pass_.see(sample(at->pass.bound), at->p1, at->p2_equal, tempering);
-  discount_.see(same, dt);
+  if (at->pass.bound != at->t1)
+    tests_.pass.see(sample(at->pass.bound), at->p1, at->p2_equal, tempering);
+  tests_.discount.see(same, dt);
 
   stats::Sample shown = at->hold ? sample(at->hold->bound) : same;
-  ratio_.see(shown, phi_);
-  seen_.n1 += shown.n1;
-  seen_.k1 += shown.k1;
-  seen_.n2 += shown.n2;
-  seen_.k2 += shown.k2;
+  tests_.ratio.see(shown, tempering.phi);
+  tests_.seen += shown;
   t1_ = history.bounds[at->t1];
   t2_ = at->hold ? history.bounds[at->hold->bound] : *t1_;
   tolerance_ = at->hold ? at->hold->tolerance : 0;
@@ -117,38 +109,27 @@ Growth LatencyQuantile::growth(const Histogram& history, double n1, double n2) c
   std::optional<Placed> at = place(history);
   Growth g;
   if (!at) return g;
+  double phi = tests_.discount.last().phi;
   stats::Sample equal{n1, n1 * at->p1, n2, n2 * at->p2_equal};
-  for (double bet : pass_.alternatives(at->p1, at->p2_equal)) {
-    g.pass = std::max(g.pass, stats::log_e(kEqual, equal, at->p1, bet) / phi_);
+  for (double bet : tests_.pass.alternatives(at->p1, at->p2_equal)) {
+    g.pass = std::max(g.pass, stats::log_e(kEqual, equal, at->p1, bet) / phi);
   }
-  double p2 = (seen_.k2 + 0.5) / (seen_.n2 + 0.5 / u_);
+  double p2 = (tests_.seen.k2 + 0.5) / (tests_.seen.n2 + 0.5 / u_);
   stats::Sample slower{n1, n1 * at->p1, n2, n2 * p2};
-  g.fail = stats::log_e(kEqual, slower, at->p1, std::clamp(p2, at->p1, 0.98)) / phi_;
+  g.fail = stats::log_e(kEqual, slower, at->p1, std::clamp(p2, at->p1, 0.98)) / phi;
   g.fail = std::max(0.0, g.fail);
   return g;
 }
 
 MetricVerdict LatencyQuantile::report() const {
-  MetricVerdict m;
+  MetricVerdict m = tests_.report(policy_);
   m.name = quantile_name(quantile_);
   m.weight = weight_;
   m.gates = coarse_.empty();
-  m.baseline_requests = seen_.n1;
-  m.baseline_events = seen_.k1;
-  m.canary_requests = seen_.n2;
-  m.canary_events = seen_.k2;
-  m.baseline_rate = seen_.n1 > 0 ? seen_.k1 / seen_.n1 : 0;
-  m.canary_rate = seen_.n2 > 0 ? seen_.k2 / seen_.n2 : 0;
-  m.ratio = ratio_.interval();
   m.baseline_threshold = t1_;
   m.canary_threshold = t2_;
   m.effective_tolerance = tolerance_;
-  m.fail = {fail_.log_e(), std::log(1 / policy_.false_rollback)};
   m.hold = Evidence{hold_.log_e(), std::log(1 / policy_.false_hold)};
-  m.warn = {warn_.log_e(), std::log(1 / policy_.false_hold)};
-  m.pass = {pass_.log_e(), std::log(1 / policy_.false_promote)};
-  m.overdispersion = discount_.overdispersion();
-  m.discount = phi_;
   m.sentence = coarse_;
   return m;
 }
@@ -187,9 +168,9 @@ void Latency::compare(const Histogram& baseline, const Histogram& canary, double
   }
   if (!warm) return;
   Histogram history = stats::project(*history_, bounds);
-  for (LatencyQuantile& q : quantiles_) {
-    q.see(history, stats::project(baseline, bounds), stats::project(canary, bounds), dt);
-  }
+  Histogram v1 = stats::project(baseline, bounds);
+  Histogram v2 = stats::project(canary, bounds);
+  for (LatencyQuantile& q : quantiles_) q.see(history, v1, v2, dt);
 }
 
 void Latency::learn(const Histogram& baseline, double dt) {

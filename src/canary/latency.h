@@ -12,14 +12,12 @@
 #include <string>
 #include <vector>
 
-#include "canary/growth.h"
+#include "canary/metric_tests.h"
 #include "config/policy.h"
 #include "davy/block.h"
 #include "davy/sequential.h"
 #include "davy/verdict.h"
 #include "stats/buckets.h"
-#include "stats/ratio_interval.h"
-#include "stats/robust.h"
 
 namespace davy::canary {
 
@@ -35,8 +33,6 @@ class LatencyQuantile {
   MetricVerdict report() const;
   Growth growth(const Histogram& history, double n1, double n2) const;
 
-  double weight() const { return weight_; }
-
  private:
   struct Placed;  // where the thresholds lie
   std::optional<Placed> place(const Histogram& history) const;
@@ -47,15 +43,10 @@ class LatencyQuantile {
   const double u_;  // the share of V1's requests above t1
   const double weight_;
 
-  stats::WorseTest fail_;
+  // "Seen" counts V1 above t1 and V2 above the hold threshold.
+  MetricTests tests_;
   stats::WorseTest hold_;
-  stats::WorseTest warn_;
-  stats::NotWorseTest pass_;
-  stats::RatioIntervalEstimate ratio_;
-  stats::Discount discount_;
-  double phi_ = 1;
 
-  stats::Sample seen_;  // above t1 (V1) and above the hold threshold (V2), for people
   std::optional<double> t1_, t2_, tolerance_;
   std::string coarse_;  // why the buckets cannot prove what the policy asks, or ""
 };

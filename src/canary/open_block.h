@@ -19,8 +19,6 @@ class OpenBlock {
   /// What is open now, closed early (the stage changes); nullopt when a version has no requests.
   std::optional<Block> close();
 
-  bool empty() const { return !open_.has_value(); }
-
  private:
   std::optional<Block> open_;
 };

@@ -122,9 +122,10 @@ Tempering Discount::of(const Sample& s, double p1, double dt, double phi_split) 
   if (!bursts_.started()) bursts_.start(p1 * (s.n1 + s.n2) / dt);
   share_ = bursts_.share(s.k1 + s.k2, dt);
   double floor = 1 + robustness_.sigma * robustness_.sigma * information_.per_minute();
-  phi_ = std::max(overdispersion_.factor(), phi_split);
-  return {.phi = std::max(phi_, floor) / share_,
-          .cap = std::min(robustness_.cap_per_second * dt, robustness_.cap)};
+  overdispersion_factor_ = std::max(overdispersion_.factor(), phi_split);
+  last_ = {.phi = std::max(overdispersion_factor_, floor) / share_,
+           .cap = std::min(robustness_.cap_per_second * dt, robustness_.cap)};
+  return last_;
 }
 
 void Discount::see(const Sample& s, double dt) {

@@ -110,8 +110,10 @@ class Discount {
   /// Afterwards: learns from the block.
   void see(const Sample& s, double dt);
 
+  /// What of() last said.
+  const Tempering& last() const { return last_; }
   /// Of the last block: how many times more events vary than chance would have it.
-  double overdispersion() const { return phi_; }
+  double overdispersion() const { return overdispersion_factor_; }
 
  private:
   Robustness robustness_;
@@ -119,7 +121,8 @@ class Discount {
   InformationRate information_;
   Overdispersion overdispersion_;
   double share_ = 1;  // of the block in hand
-  double phi_ = 1;
+  double overdispersion_factor_ = 1;
+  Tempering last_;
 };
 
 }  // namespace davy::stats

@@ -12,13 +12,23 @@
 namespace davy::telemetry {
 namespace {
 
-using prometheus::BuildCounter;
-using prometheus::BuildGauge;
-using prometheus::BuildHistogram;
 using Labels = std::map<std::string, std::string>;
 
 const prometheus::Histogram::BucketBoundaries kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                        0.25,  0.5,    1,     2.5,  5,     10};
+
+prometheus::Family<prometheus::Gauge>& gauge(prometheus::Registry& to, const char* name,
+                                             const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(to);
+}
+prometheus::Family<prometheus::Counter>& counter(prometheus::Registry& to, const char* name,
+                                                 const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(to);
+}
+prometheus::Family<prometheus::Histogram>& histogram(prometheus::Registry& to, const char* name,
+                                                     const char* help) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(to);
+}
 
 constexpr std::string_view kOutcomes[] = {"pass", "warn", "fail", "error"};
 
@@ -29,47 +39,23 @@ double finite(double x) {
 
 /// Everything that is true now, as a page of gauges.
 void add_gauges(prometheus::Registry& registry, const Board& board, Time now) {
-  BuildGauge()
-      .Name("davy_build_info")
-      .Help("The running version.")
-      .Register(registry)
+  gauge(registry, "davy_build_info", "The running version.")
       .Add({{"version", DAVY_VERSION}})
       .Set(1);
-  BuildGauge()
-      .Name("davy_draining")
-      .Help("1 while draining.")
-      .Register(registry)
-      .Add({})
-      .Set(board.draining ? 1 : 0);
-  BuildGauge()
-      .Name("davy_board_age_seconds")
-      .Help("Age of what is being answered from.")
-      .Register(registry)
+  gauge(registry, "davy_draining", "1 while draining.").Add({}).Set(board.draining ? 1 : 0);
+  gauge(registry, "davy_board_age_seconds", "Age of what is being answered from.")
       .Add({})
       .Set(seconds(now - board.made_at));
-  BuildGauge()
-      .Name("davy_log_lines_dropped")
-      .Help("Log lines dropped because stderr did not take them.")
-      .Register(registry)
+  gauge(registry, "davy_log_lines_dropped", "Log lines dropped because stderr did not take them.")
       .Add({})
       .Set(static_cast<double>(log::dropped()));
 
-  auto& status = BuildGauge()
-                     .Name("davy_check_status")
-                     .Help("1 for the status that the check has.")
-                     .Register(registry);
-  auto& age = BuildGauge()
-                  .Name("davy_check_age_seconds")
-                  .Help("Age of the last result.")
-                  .Register(registry);
-  auto& stuck = BuildGauge()
-                    .Name("davy_check_stuck")
-                    .Help("1 while a run has not come back since its deadline.")
-                    .Register(registry);
-  auto& stale = BuildGauge()
-                    .Name("davy_check_stale")
-                    .Help("1 while there has been no result for too long.")
-                    .Register(registry);
+  auto& status = gauge(registry, "davy_check_status", "1 for the status that the check has.");
+  auto& age = gauge(registry, "davy_check_age_seconds", "Age of the last result.");
+  auto& stuck =
+      gauge(registry, "davy_check_stuck", "1 while a run has not come back since its deadline.");
+  auto& stale =
+      gauge(registry, "davy_check_stale", "1 while there has been no result for too long.");
   for (const CheckView& check : board.checks) {
     for (CheckStatus s :
          {CheckStatus::Pending, CheckStatus::Pass, CheckStatus::Warn, CheckStatus::Fail}) {
@@ -80,25 +66,15 @@ void add_gauges(prometheus::Registry& registry, const Board& board, Time now) {
     stuck.Add({{"check", check.name}}).Set(check.stuck ? 1 : 0);
     stale.Add({{"check", check.name}}).Set(check.stale ? 1 : 0);
   }
-  auto& role =
-      BuildGauge().Name("davy_role_ok").Help("1 when the role answers 200.").Register(registry);
+  auto& role = gauge(registry, "davy_role_ok", "1 when the role answers 200.");
   for (const RoleView& view : board.roles)
     role.Add({{"role", std::string(word(view.role))}}).Set(view.ok ? 1 : 0);
 
-  auto& verdict =
-      BuildGauge().Name("davy_verdict").Help("1 for the verdict that stands.").Register(registry);
-  auto& score = BuildGauge()
-                    .Name("davy_score")
-                    .Help("0 = evidence to roll back complete, 100 = to promote complete.")
-                    .Register(registry);
-  auto& requests = BuildGauge()
-                       .Name("davy_judged_requests")
-                       .Help("Requests seen since the run began.")
-                       .Register(registry);
-  auto& log_e = BuildGauge()
-                    .Name("davy_evidence_nats")
-                    .Help("log e of each test of each metric.")
-                    .Register(registry);
+  auto& verdict = gauge(registry, "davy_verdict", "1 for the verdict that stands.");
+  auto& score = gauge(registry, "davy_score",
+                      "0 = evidence to roll back complete, 100 = to promote complete.");
+  auto& requests = gauge(registry, "davy_judged_requests", "Requests seen since the run began.");
+  auto& log_e = gauge(registry, "davy_evidence_nats", "log e of each test of each metric.");
   for (const DeploymentView& d : board.deployments) {
     for (VerdictKind kind : {VerdictKind::Pass, VerdictKind::Marginal, VerdictKind::Inconclusive,
                              VerdictKind::Fail, VerdictKind::Error}) {
@@ -125,39 +101,24 @@ void add_gauges(prometheus::Registry& registry, const Board& board, Time now) {
 
 struct Metrics::Impl {
   prometheus::Registry registry;
-  prometheus::Family<prometheus::Counter>& runs = BuildCounter()
-                                                      .Name("davy_check_runs_total")
-                                                      .Help("Runs of a check by what they saw.")
-                                                      .Register(registry);
-  prometheus::Family<prometheus::Histogram>& took = BuildHistogram()
-                                                        .Name("davy_check_duration_seconds")
-                                                        .Help("How long runs took.")
-                                                        .Register(registry);
+  prometheus::Family<prometheus::Counter>& runs =
+      counter(registry, "davy_check_runs_total", "Runs of a check by what they saw.");
+  prometheus::Family<prometheus::Histogram>& took =
+      histogram(registry, "davy_check_duration_seconds", "How long runs took.");
   prometheus::Family<prometheus::Counter>& given_up =
-      BuildCounter()
-          .Name("davy_check_deadline_exceeded_total")
-          .Help("Runs given up at their deadline.")
-          .Register(registry);
-  prometheus::Counter& no_worker = BuildCounter()
-                                       .Name("davy_check_no_worker_total")
-                                       .Help("Runs not started because every worker was busy.")
-                                       .Register(registry)
+      counter(registry, "davy_check_deadline_exceeded_total", "Runs given up at their deadline.");
+  prometheus::Counter& no_worker = counter(registry, "davy_check_no_worker_total",
+                                           "Runs not started because every worker was busy.")
                                        .Add({});
-  prometheus::Family<prometheus::Counter>& rounds = BuildCounter()
-                                                        .Name("davy_source_rounds_total")
-                                                        .Help("Rounds of a deployment's source.")
-                                                        .Register(registry);
+  prometheus::Family<prometheus::Counter>& rounds =
+      counter(registry, "davy_source_rounds_total", "Rounds of a deployment's source.");
   prometheus::Family<prometheus::Counter>& requests =
-      BuildCounter().Name("davy_http_requests_total").Help("Answers given.").Register(registry);
+      counter(registry, "davy_http_requests_total", "Answers given.");
   prometheus::Family<prometheus::Counter>& shed =
-      BuildCounter()
-          .Name("davy_http_shed_total")
-          .Help("Connections closed unanswered because too many were open.")
-          .Register(registry);
-  prometheus::Family<prometheus::Counter>& reloads = BuildCounter()
-                                                         .Name("davy_config_reloads_total")
-                                                         .Help("Config reloads by result.")
-                                                         .Register(registry);
+      counter(registry, "davy_http_shed_total",
+              "Connections closed unanswered because too many were open.");
+  prometheus::Family<prometheus::Counter>& reloads =
+      counter(registry, "davy_config_reloads_total", "Config reloads by result.");
 };
 
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}

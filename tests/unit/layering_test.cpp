@@ -26,7 +26,7 @@ Allowed rooms() {
       {"net", {"base"}},
       {"config", {"base", "stats"}},
       {"probes", {"net"}},
-      {"sources", {"net", "stats", "telemetry"}},
+      {"sources", {"net", "stats"}},
       {"health", {"config"}},
       {"schedule", {"health", "net", "telemetry"}},
       {"canary", {"stats", "config"}},

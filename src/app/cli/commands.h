@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "davy/time.h"
@@ -16,6 +17,13 @@ inline constexpr int kExitFail = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitError = 3;
 inline constexpr int kExitInconclusive = 75;
+
+/// The exit code that a verdict's word stands for; marginal is not known to be good.
+inline int exit_code(std::string_view verdict) {
+  if (verdict == "pass") return kExitPass;
+  if (verdict == "fail") return kExitFail;
+  return verdict == "error" ? kExitError : kExitInconclusive;
+}
 
 struct GateOptions {
   std::string deployment;

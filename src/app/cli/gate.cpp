@@ -142,14 +142,6 @@ class Progress {
   std::string last_;
 };
 
-int exit_code(const Seen& seen, const GateOptions& options) {
-  if (seen.verdict == "pass") return kExitPass;
-  if (seen.verdict == "fail") return kExitFail;
-  if (seen.verdict == "error") return kExitError;
-  if (seen.verdict == "marginal" && options.marginal_passes) return kExitPass;
-  return kExitInconclusive;
-}
-
 bool is_final(const Seen& seen, const GateOptions& options) {
   return seen.verdict == "pass" || seen.verdict == "fail" ||
          (seen.verdict == "marginal" && options.marginal_passes);
@@ -162,7 +154,8 @@ int tell(const Seen& seen, const GateOptions& options) {
     fmt::print("{}: {}\n", seen.verdict, seen.reason);
     fmt::print("Next: {}\n", seen.next);
   }
-  return exit_code(seen, options);
+  return seen.verdict == "marginal" && options.marginal_passes ? kExitPass
+                                                               : exit_code(seen.verdict);
 }
 
 int tell(const NoAnswer& none, const GateOptions& options) {

@@ -27,17 +27,6 @@ void print_change(const Verdict& v, double t) {
   fmt::print("{:>9.1f} s  {:<12}  {}\n", t, word(v.kind), v.reason);
 }
 
-int exit_code(VerdictKind kind) {
-  switch (kind) {
-    case VerdictKind::Pass: return kExitPass;
-    case VerdictKind::Fail: return kExitFail;
-    case VerdictKind::Error: return kExitError;
-    case VerdictKind::Marginal:
-    case VerdictKind::Inconclusive: break;
-  }
-  return kExitInconclusive;
-}
-
 }  // namespace
 
 int replay(const ReplayOptions& options) {
@@ -74,7 +63,7 @@ int replay(const ReplayOptions& options) {
       fmt::print("  {:<14} {:<12} {}\n", m.name, word(m.kind), m.sentence);
     fmt::print("Next: {}\n", last.next);
   }
-  return exit_code(last.kind);
+  return exit_code(word(last.kind));
 }
 
 }  // namespace davy::app

@@ -56,7 +56,7 @@ struct ReservedPort {
 };
 
 struct Ports {
-  int v1, v2, inventory, health, api;
+  ReservedPort v1, v2, inventory, health, api;
 };
 
 /// The text of the config, for the scenario's real ports.
@@ -87,9 +87,9 @@ deployments:
       warm_up: 5s
     stages: [50%, 100%]
 )",
-                     fmt::arg("health", ports.health), fmt::arg("api", ports.api),
-                     fmt::arg("v1", ports.v1), fmt::arg("v2", ports.v2),
-                     fmt::arg("inventory", ports.inventory));
+                     fmt::arg("health", ports.health.number), fmt::arg("api", ports.api.number),
+                     fmt::arg("v1", ports.v1.number), fmt::arg("v2", ports.v2.number),
+                     fmt::arg("inventory", ports.inventory.number));
 }
 
 std::string scratch_file(const std::string& name) {
@@ -124,8 +124,7 @@ class Demo {
 
   const DemoOptions options_;
   const bool terminal_ = isatty(STDOUT_FILENO) == 1;
-  ReservedPort reserved_[5];
-  Ports ports_{};
+  const Ports ports_{};
   std::string config_file_ = scratch_file(".yaml");
   std::string log_file_ = scratch_file(".log");
   std::optional<Child> v1_, v2_, inventory_, agent_;
@@ -136,28 +135,26 @@ class Demo {
 };
 
 Result<Done> Demo::start() {
-  ports_ = {reserved_[0].number, reserved_[1].number, reserved_[2].number, reserved_[3].number,
-            reserved_[4].number};
   std::ofstream(config_file_) << config_text(ports_);
   if (!options_.json) {
     fmt::print("Scenario {}. The config ({}):\n\n{}\n", options_.scenario, config_file_,
                config_text(ports_));
   }
   std::string behaviour = options_.scenario == "late" ? "errors" : options_.scenario;
-  if (Result<Done> ok = start_shop(inventory_, "inventory", ports_.inventory, "good"); !ok)
+  if (Result<Done> ok = start_shop(inventory_, "inventory", ports_.inventory.number, "good"); !ok)
     return ok;
-  if (Result<Done> ok = start_shop(v1_, "v1", ports_.v1, "good"); !ok) return ok;
-  if (Result<Done> ok = start_shop(v2_, "v2", ports_.v2, behaviour); !ok) return ok;
+  if (Result<Done> ok = start_shop(v1_, "v1", ports_.v1.number, "good"); !ok) return ok;
+  if (Result<Done> ok = start_shop(v2_, "v2", ports_.v2.number, behaviour); !ok) return ok;
   auto answers = [this](int port, const char* path) { return status_of(port, path) == 200; };
   if (!wait_for([&] {
-        return answers(ports_.v1, "/up") && answers(ports_.v2, "/up") &&
-               answers(ports_.inventory, "/up");
+        return answers(ports_.v1.number, "/up") && answers(ports_.v2.number, "/up") &&
+               answers(ports_.inventory.number, "/up");
       }))
     return not_up("shop");
   Result<Child> agent = Child::spawn({own_path(), "agent", "--config", config_file_}, log_file_);
   if (!agent) return agent.error();
   agent_ = *std::move(agent);
-  return wait_for([&] { return agent_->ended() || answers(ports_.health, "/readyz"); })
+  return wait_for([&] { return agent_->ended() || answers(ports_.health.number, "/readyz"); })
              ? Result<Done>(Done{})
              : not_up("agent");
 }
@@ -168,7 +165,7 @@ Result<Done> Demo::start_shop(std::optional<Child>& shop, const std::string& ver
                                 "--port",   std::to_string(port), "--behaviour", behaviour};
   if (options_.scenario == "late") argv.insert(argv.end(), {"--onset", units::show(kOnset)});
   if (version != "inventory")
-    argv.insert(argv.end(), {"--dependency", fmt::format("127.0.0.1:{}", ports_.inventory)});
+    argv.insert(argv.end(), {"--dependency", fmt::format("127.0.0.1:{}", ports_.inventory.number)});
   Result<Child> child = Child::spawn(argv, log_file_);
   if (!child) return child.error();
   shop = *std::move(child);
@@ -207,7 +204,7 @@ void Demo::move_dependency(Duration since_start) {
     if (!options_.json)
       fmt::print("{}--- the inventory service dies ---\n", terminal_ ? "\r\033[K" : "");
   } else if (!away && !inventory_) {
-    static_cast<void>(start_shop(inventory_, "inventory", ports_.inventory, "good"));
+    static_cast<void>(start_shop(inventory_, "inventory", ports_.inventory.number, "good"));
     if (!options_.json)
       fmt::print("{}--- the inventory service is back ---\n", terminal_ ? "\r\033[K" : "");
   }
@@ -216,10 +213,11 @@ void Demo::move_dependency(Duration since_start) {
 std::optional<Picture> Demo::look() {
   std::string body;
   Picture picture;
-  if (status_of(ports_.api, "/v1/deployments/shop/verdict", &body) != 200) return std::nullopt;
+  if (status_of(ports_.api.number, "/v1/deployments/shop/verdict", &body) != 200)
+    return std::nullopt;
   picture.verdict = json::parse(body, nullptr, false);
-  picture.readiness = status_of(ports_.health, "/readyz").value_or(0);
-  picture.liveness = status_of(ports_.health, "/livez").value_or(0);
+  picture.readiness = status_of(ports_.health.number, "/readyz").value_or(0);
+  picture.liveness = status_of(ports_.health.number, "/livez").value_or(0);
   if (!picture.verdict.is_object()) return std::nullopt;
   return picture;
 }
@@ -255,9 +253,9 @@ int Demo::run() {
         "Look around:  curl -f http://127.0.0.1:{0}/v1/gate/shop   curl "
         "http://127.0.0.1:{1}/readyz?verbose   "
         "davy gate wait shop --url http://127.0.0.1:{0}\n\n",
-        ports_.api, ports_.health);
+        ports_.api.number, ports_.health.number);
   }
-  load_.emplace(Load::Shape{.baseline_port = ports_.v1, .canary_port = ports_.v2});
+  load_.emplace(Load::Shape{.baseline_port = ports_.v1.number, .canary_port = ports_.v2.number});
   Time began = machine_clock().now();
   std::optional<Picture> last;
   for (Time tick = began; machine_clock().now() - began < options_.duration; tick = tick + kTick) {
@@ -296,11 +294,7 @@ int Demo::finish(const std::optional<Picture>& last) {
     fmt::print("Next: {}\nThe config is {}, the agent's log {}.\n", last->verdict.value("next", ""),
                config_file_, log_file_);
   }
-  if (!options_.until_verdict) return kExitPass;
-  return verdict == "pass"    ? kExitPass
-         : verdict == "fail"  ? kExitFail
-         : verdict == "error" ? kExitError
-                              : kExitInconclusive;
+  return options_.until_verdict ? exit_code(verdict) : kExitPass;
 }
 
 }  // namespace
