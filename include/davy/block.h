@@ -27,6 +27,19 @@ struct PodCounts {
   std::string id;
   double requests = 0;
   double errors = 0;
+  double restarts = 0;        // of its process, within the span
+  std::optional<double> age;  // seconds since its process started, at the end of the span
+  /// Its part of the version's latencies, told while it is younger than kYoungPod, so that the
+  /// judge can leave a freshly started instance out.
+  std::optional<Histogram> latency;
+};
+inline constexpr double kYoungPod = 900;  // seconds
+
+/// One of the deployment's own metrics (memory, queue depth, ...): its mean over the span and the
+/// version's instances.
+struct Value {
+  std::string name;
+  double value = 0;
 };
 
 struct VersionCounts {
@@ -34,6 +47,7 @@ struct VersionCounts {
   double errors = 0;  // at most `requests`
   std::optional<Histogram> latency;
   std::vector<PodCounts> pods;  // empty when the source cannot tell instances apart
+  std::vector<Value> values;    // in the order of the policy's metrics; those that were seen
 };
 
 struct Block {

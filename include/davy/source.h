@@ -20,6 +20,7 @@
 
 namespace davy {
 
+class Archive;
 class Workers;
 namespace net {
 class Watchdog;
@@ -35,6 +36,24 @@ struct RequestSeries {
   double latency_unit = 1.0;            // seconds per unit of the histogram's bounds
 
   friend bool operator==(const RequestSeries&, const RequestSeries&) = default;
+};
+
+/// A series of the deployment's own metrics: what a version's instances show of it.
+struct ValueSeries {
+  enum class Kind {
+    Gauge,  // the value as it is
+    Rate,   // of a counter, per second
+  };
+  enum class Per {
+    Instance,  // the mean over the version's instances
+    Request,   // of a counter: what it grew by, per request served
+  };
+  std::string name;    // "memory": Value::name
+  std::string series;  // `process_resident_memory_bytes{job="shop"}`; all that match are added up
+  Kind kind = Kind::Gauge;
+  Per per = Per::Instance;
+
+  friend bool operator==(const ValueSeries&, const ValueSeries&) = default;
 };
 
 struct SourceContext {
@@ -63,6 +82,9 @@ class Source {
   virtual Duration every() const = 0;
   /// "scrape of 2 baseline and 1 canary targets"
   virtual std::string describe() const = 0;
+  /// What it must remember over a restart of davy so that nothing is counted twice, written or read
+  /// (base/archive.h). After a reading that failed the source is to be thrown away.
+  virtual void archive(Archive& state) = 0;
 };
 
 struct SourceKind {
@@ -70,7 +92,8 @@ struct SourceKind {
   std::string_view summary;
   std::vector<OptionSpec> options;
   std::string_view example;
-  Result<std::unique_ptr<Source>> (*make)(const Options&, const RequestSeries&);
+  Result<std::unique_ptr<Source>> (*make)(const Options&, const RequestSeries&,
+                                          const std::vector<ValueSeries>&);
 };
 
 /// Every kind in `src/sources/kinds/`, in the order of their names. Written by the build.

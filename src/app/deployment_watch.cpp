@@ -13,7 +13,8 @@ DeploymentWatch::DeploymentWatch(const config::Deployment& deployment, Means mea
     : deployment_(deployment),
       means_(std::move(means)),
       // The config has tried this kind with these settings before, so it cannot refuse now.
-      source_(*deployment.source->make(deployment.source_options, deployment.requests)) {
+      source_(*deployment.source->make(deployment.source_options, deployment.requests,
+                                       deployment.policy.value_series())) {
   begin_run(deployment.revision);
   pin();
 }

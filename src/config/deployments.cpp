@@ -107,7 +107,8 @@ class DeploymentReader {
     std::optional<Options> options = read_options(settings, deployment_.source->options);
     if (!options || requests == nullptr) return;
     deployment_.source_options = std::move(*options);
-    auto made = deployment_.source->make(deployment_.source_options, deployment_.requests);
+    auto made = deployment_.source->make(deployment_.source_options, deployment_.requests,
+                                         deployment_.policy.value_series());
     if (made) return;
     if (is_of_requests(made.error().setting)) {
       Settings series(*requests, settings_.inside("requests"), settings_.problems());

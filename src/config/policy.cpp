@@ -165,6 +165,12 @@ void read_confidence(const Node& map, const std::string& where, Problems& proble
 
 }  // namespace
 
+std::vector<ValueSeries> Policy::value_series() const {
+  std::vector<ValueSeries> all;
+  for (const ValuePolicy& metric : metrics) all.push_back(metric.series);
+  return all;
+}
+
 Policy read_policy(const Node& map, const std::string& where, Problems& problems) {
   Policy policy;
   Settings settings(map, where, problems);

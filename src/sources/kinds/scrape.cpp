@@ -91,6 +91,7 @@ class Scrape final : public Source {
   }
 
   Duration every() const override { return settings_.every; }
+  void archive(Archive&) override {}
 
   std::string describe() const override {
     std::size_t baseline = 0;
@@ -227,7 +228,8 @@ Result<Settings> read_settings(const Options& options) {
   return settings;
 }
 
-Result<std::unique_ptr<Source>> make(const Options& options, const RequestSeries& requests) {
+Result<std::unique_ptr<Source>> make(const Options& options, const RequestSeries& requests,
+                                     const std::vector<ValueSeries>&) {
   Result<std::vector<TargetUrl>> urls = read_urls(options);
   if (!urls) return urls.error();
   Result<Settings> settings = read_settings(options);

@@ -11,6 +11,7 @@ struct Empty final : Source {
   Collected collect(const SourceContext&) override { return {}; }
   Duration every() const override { return std::chrono::seconds(5); }
   std::string describe() const override { return "nothing"; }
+  void archive(Archive&) override {}
 };
 
 Result<std::unique_ptr<Probe>> make_probe(const Options&) {
@@ -26,7 +27,8 @@ Result<std::unique_ptr<Probe>> make_db(const Options& options) {
 }
 
 /// Refuses a counter with a space, and an `every` below a second.
-Result<std::unique_ptr<Source>> make_source(const Options& options, const RequestSeries& requests) {
+Result<std::unique_ptr<Source>> make_source(const Options& options, const RequestSeries& requests,
+                                            const std::vector<ValueSeries>&) {
   if (requests.counter.front().find(' ') != std::string::npos)
     return Error{"is no selector", "counter"};
   if (options.duration("every") < std::chrono::seconds(1)) return Error{"is too often", "every"};
