@@ -13,6 +13,8 @@
 
 namespace davy {
 
+class Archive;
+
 /// A latency histogram: `counts[i]` requests took at most `bounds[i]` seconds and more than
 /// `bounds[i-1]`; the last count lies above the last bound, so counts.size() == bounds.size() + 1.
 struct Histogram {
@@ -57,5 +59,12 @@ struct Block {
   VersionCounts baseline;
   VersionCounts canary;
 };
+
+// Written or read, for state that survives a restart (base/archive.h).
+void archive(Archive& a, Histogram& h);
+void archive(Archive& a, PodCounts& pod);
+void archive(Archive& a, Value& value);
+void archive(Archive& a, VersionCounts& v);
+void archive(Archive& a, Block& b);
 
 }  // namespace davy

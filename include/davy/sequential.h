@@ -12,7 +12,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <limits>
+#include <span>
+
+namespace davy {
+class Archive;
+}
 
 namespace davy::stats {
 
@@ -46,9 +52,56 @@ struct Null {
   double boundary(double p1) const;
 };
 
-/// log of the block's e-variable: how much likelier the counts are if V2's rate is `p2` than under
-/// any rates on the null. E[e] <= 1 for every pair of true rates inside the null.
-double log_e(const Null& null, const Sample& s, double p1, double p2);
+/// A bet on V2's rate: the log of the block's e-variable, which is linear in its counts.
+///   log e = k1 event1 + (n1 - k1) good1 + k2 event2 + (n2 - k2) good2 + constant
+struct Bet {
+  double event1 = 0, good1 = 0;
+  double event2 = 0, good2 = 0;
+  double constant = 0;
+
+  double log_e(const Sample& s) const;
+};
+
+/// The bet that V2's rate is `p2`: how much likelier the counts are then than under any rates on
+/// the null. E[e] <= 1 for every pair of true rates inside the null.
+Bet bet_on(const Null& null, double n1, double n2, double p1, double p2);
+
+/// What a sequential test has won so far, spread over its bets and over starting times.
+///
+/// Why: a test that stakes everything at the start has lost it all by the time a late fault begins.
+/// Here part of the reserve is staked afresh at every block, so that each new stake is a test that
+/// starts now; as all stakes together are at most 1, the sum is an e-process.
+///   stake: 0.6 of the reserve at the first block, then min(0.5, dt / (T + 600 s)), T = seconds
+///   seen
+/// Kept as wealth, not as its logarithm: what falls below 1e-308 is lost, and never mattered beside
+/// the reserve, which falls no faster than 1/T. It stops growing at e^700.
+class Wealth {
+ public:
+  static constexpr std::size_t kMostBets = 10;
+  explicit Wealth(std::size_t bets) : bets_(bets) {}
+
+  /// Before a block of `dt` seconds is looked at.
+  void stake_for_block(double dt);
+  /// A new stage: a quarter of the reserve starts afresh.
+  void stake_for_stage();
+  /// Bet `j` wins or loses.
+  void multiply(std::size_t j, double log_e);
+  std::size_t bets() const { return bets_; }
+  bool is_enough() const;
+  double log() const;
+
+  void archive(Archive& a);
+
+ private:
+  void stake(double fraction);
+  double total() const;
+
+  std::size_t bets_;
+  std::array<double, kMostBets> invested_{};
+  double reserve_ = 1;
+  double seconds_ = 0;
+  bool started_ = false;
+};
 
 /// How a block's evidence is tempered before it counts (stats/robust.h): divided by `phi`, then
 /// capped. Both keep the promise; {1, infinity} trusts every request to be independent.
@@ -61,28 +114,31 @@ struct Tempering {
 /// that a regression that begins late meets evidence that has not been lost.
 class WorseTest {
  public:
-  explicit WorseTest(Null null) : null_(null) {
-    log_r_.fill(-std::numeric_limits<double>::infinity());
-  }
+  /// Alternatives: V2's odds over those at the edge of the null.
+  static constexpr std::array<double, 10> kOddsRatios{1.03, 1.1, 1.25, 1.6, 2.1, 3, 5, 10, 30, 150};
+  using Bets = std::array<Bet, Wealth::kMostBets>;
+
+  explicit WorseTest(Null null, std::span<const double> odds_ratios = kOddsRatios)
+      : null_(null), odds_(odds_ratios), wealth_(odds_ratios.size()) {}
 
   /// A new stage of traffic: part of the reserve starts afresh, for faults that depend on load.
-  void begin_stage();
+  void begin_stage() { wealth_.stake_for_stage(); }
   /// `p1` = V1's rate as known *before* this block; `dt` = the block's seconds; `widen` multiplies
   /// the null's ratio (how much V1's own instances differ).
-  void see(const Sample& s, double p1, double dt, Tempering tempering = {}, double widen = 1);
+  void see(const Sample& s, double p1, double dt, const Tempering& tempering = {},
+           double widen = 1);
+  /// The same in two steps: tests of the same null and p1 may share their bets.
+  Bets bets(double n1, double n2, double p1, double widen = 1) const;
+  void see(const Sample& s, const Bets& bets, double dt, const Tempering& tempering);
   /// log of the e-process.
-  double log_e() const;
+  double log_e() const { return wealth_.log(); }
 
-  static constexpr std::array<double, 10> kOddsRatios{1.03, 1.1, 1.25, 1.6, 2.1, 3, 5, 10, 30, 150};
+  void archive(Archive& a);
 
  private:
-  void invest(double fraction);
-
   Null null_;
-  std::array<double, 10> log_r_;  // wealth invested in each effect size
-  double log_cash_ = 0;           // wealth not yet invested
-  double seen_seconds_ = 0;
-  bool started_ = false;
+  std::span<const double> odds_;
+  Wealth wealth_;
 };
 
 /// "V2 is not as bad as the null": restarts at every stage, since it speaks of all times at once.
@@ -93,8 +149,9 @@ class NotWorseTest {
   void restart();
   /// `p2_if_equal` = the rate that a V2 identical to V1 would show (latency: V1's own share above
   /// V2's threshold).
-  void see(const Sample& s, double p1, double p2_if_equal, Tempering tempering = {});
+  void see(const Sample& s, double p1, double p2_if_equal, const Tempering& tempering = {});
   double log_e() const;
+  void archive(Archive& a);
 
   /// The alternative rates it bets on.
   std::array<double, 3> alternatives(double p1, double p2_if_equal) const;

@@ -37,19 +37,36 @@ struct RatioInterval {
   double high = 0;  // may be infinity
 };
 
+/// For metrics that are values, not shares of requests: means over time, in the metric's own unit.
+struct ValueComparison {
+  double baseline = 0;
+  double canary = 0;
+  double intervals = 0;  // paired ones
+  // 95 % interval of canary - baseline, valid at any look; absent while nothing is excluded.
+  std::optional<double> low, high;
+};
+
 /// One metric's part in the verdict.
 struct MetricVerdict {
-  std::string name;  // "error_rate", "latency_p99"
+  std::string name;   // "error_rate", "latency_p99"
+  std::string title;  // "error rate", "p99"
   VerdictKind kind = VerdictKind::Inconclusive;
+  std::string_view effect = "rollback";  // of a proven fault: none, notice, hold, rollback
+  bool muted = false;
   double weight = 0;  // share of the rollback evidence that is this metric's; all add up to 1
-  bool gates = true;  // false: cannot prove a pass (coarse buckets), so it does not hold one up
+  bool gates = true;  // it holds up a pass until it is proven good
+  // Its fault is proven whatever the other metrics are (closed testing), not only that there is one
+  // among them.
+  bool proven_alone = false;
   double baseline_requests = 0;
   double baseline_events = 0;  // errors, or requests slower than the threshold
   double canary_requests = 0;
   double canary_events = 0;
   double baseline_rate = 0;
   double canary_rate = 0;
-  RatioInterval ratio;  // 95 %, valid at any look; canary rate over baseline rate
+  RatioInterval ratio;                    // 95 %, valid at any look; canary rate over baseline rate
+  std::optional<double> objective;        // an absolute limit of the rate
+  std::optional<ValueComparison> values;  // instead of counts and rates
   // Latency only: the threshold on V1 and the ones V2 is held against, seconds.
   std::optional<double> baseline_threshold;
   std::optional<double> canary_threshold;
@@ -60,9 +77,16 @@ struct MetricVerdict {
   Evidence pass;                              // "not intolerably worse"
   double score = 50;
   double overdispersion = 1;  // how many times more events vary than chance would have it
-  double discount =
-      1;  // evidence of the last block counted for 1/this, for that and for a sudden burst
+  double discount = 1;  // the last block's evidence counted for 1/this: that, bursts, the floor
+  double noise = 0;     // learned in an A/A period: sd of a minute's log rate ratio
   std::string sentence;
+};
+
+/// Whether V2 gets the share of the traffic that was configured.
+struct ShareVerdict {
+  double configured = 0;
+  double observed = 0;
+  Evidence evidence;  // "it does not"
 };
 
 /// What is still missing before the judge can decide.
@@ -85,9 +109,13 @@ struct Verdict {
   std::string next;                  // what to do about it
   Needs needs;                       // for inconclusive
   std::vector<std::string> notices;  // WARN and other things that block nothing
+  std::string decided_by;            // the metric behind a fail or marginal, or ""
+  std::string excluded;  // how bad V2 can still be: "at most 2.4x V1's error rate (95%)"
   std::vector<MetricVerdict> metrics;
   Evidence rollback;  // all rollback metrics together
-  std::string url;    // permanent address of this evidence
+  Evidence hold;      // all metrics that hold
+  std::optional<ShareVerdict> traffic_share;
+  std::string url;  // permanent address of this evidence
 };
 
 }  // namespace davy

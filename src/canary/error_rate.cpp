@@ -1,53 +1,85 @@
 #include "canary/error_rate.h"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
+
+#include "canary/phrases.h"
 
 namespace davy::canary {
 namespace {
 
+constexpr double kWeight = 0.45;
 constexpr double kRateHalfLife = 600;  // seconds
 // The prior of V1's rate: 0.1 %, worth 500 requests. It steers power, never validity.
 constexpr double kPriorEvents = 0.5;
 constexpr double kPriorRequests = 500;
+constexpr double kPastLasts = 3600;  // seconds over which V1's past is used up
 
 stats::Null linear(const config::Margin& m) {
   return {.kind = stats::Null::Kind::Linear, .ratio = m.ratio, .absolute = m.absolute};
 }
 
+MetricTests::Nulls nulls(const config::ErrorRatePolicy& p) {
+  MetricTests::Nulls all{linear(p.fail), linear({1, 0}), linear(p.pass)};
+  if (p.warn) all.hold = linear(*p.warn);
+  return all;
+}
+
 }  // namespace
 
-ErrorRate::ErrorRate(const config::Policy& policy, double weight)
+ErrorRate::ErrorRate(const config::Policy& policy)
     : policy_(policy),
-      weight_(weight),
-      tests_(policy, linear(policy.error_rate.fail), linear({1, 0}),
-             linear(policy.error_rate.pass)) {}
+      tests_(policy, nulls(policy.error_rate)),
+      since_past_(linear(policy.error_rate.fail)) {}
 
 void ErrorRate::begin_stage() {
   tests_.begin_stage();
+  since_past_.begin_stage();
 }
 
 double ErrorRate::baseline_rate() const {
   return (recent_k_ + kPriorEvents) / (recent_n_ + kPriorRequests);
 }
 
-void ErrorRate::see(const Block& block) {
+void ErrorRate::see(const Block& block, const StageTime& stage) {
+  if (stage.alone) return see_beside_the_past(block);
+  past_.reset();
   stats::Sample s{block.baseline.requests, block.baseline.errors, block.canary.requests,
                   block.canary.errors};
   double p1 = baseline_rate();
   double widen = widen_for_pods(block);
   stats::Tempering tempering = tests_.discount.of(s, p1, block.dt, split_.factor());
   tests_.fail.see(s, p1, block.dt, tempering, widen);
+  if (tests_.hold) tests_.hold->see(s, p1, block.dt, tempering, widen);
   tests_.warn.see(s, p1, block.dt, tempering, widen);
   tests_.pass.see(s, p1, p1, tempering);
   tests_.ratio.see(s, tempering.phi);
   tests_.discount.see(s, block.dt);
   tests_.seen += s;
-  learn(block.baseline, block.dt);
+  learn(block);
 }
 
-void ErrorRate::learn(const VersionCounts& baseline, double dt) {
-  double keep = std::exp2(-dt / kRateHalfLife);
+/// A part of V1's past events, as large as the part of its requests, is at most as surprising as
+/// all of them (Jensen), so each counted once keeps the promise as far as V1 would have stayed the
+/// same.
+void ErrorRate::see_beside_the_past(const Block& block) {
+  if (!past_) past_ = Past{recent_n_, recent_k_};
+  double part = std::min(block.dt / kPastLasts, 1 - past_->used);
+  if (part <= 0 || past_->n <= 0) return;
+  past_->used += part;
+  stats::Sample s{past_->n * part, past_->k * part, block.canary.requests, block.canary.errors};
+  double p1 = (past_->k + kPriorEvents) / (past_->n + kPriorRequests);
+  stats::Tempering tempering = tests_.discount.of(s, p1, block.dt);
+  since_past_.see(s, p1, block.dt, tempering);
+  tests_.pass.see(s, p1, p1, tempering);
+  tests_.discount.see(s, block.dt);
+  tests_.seen += {0, 0, s.n2, s.k2};
+}
+
+void ErrorRate::learn(const Block& block) {
+  const VersionCounts& baseline = block.baseline;
+  double keep = std::exp2(-block.dt / kRateHalfLife);
   recent_n_ = recent_n_ * keep + baseline.requests;
   recent_k_ = recent_k_ * keep + baseline.errors;
 
@@ -62,36 +94,66 @@ void ErrorRate::learn(const VersionCounts& baseline, double dt) {
   split_.see(halves);
 }
 
+void ErrorRate::learn_noise(const Block& block) {
+  tests_.discount.learn_noise(
+      {block.baseline.requests, block.baseline.errors, block.canary.requests, block.canary.errors},
+      block.dt);
+  learn(block);
+}
+
 /// How much V1's instances have differed so far.
 double ErrorRate::widen_for_pods(const Block& block) const {
   if (!policy_.robustness.on) return 1;
   std::vector<stats::Pod> pods;
+  pods.reserve(baseline_pods_.size());
   for (const auto& [id, pod] : baseline_pods_) pods.push_back(pod);
   return stats::pod_margin(pods, std::max<std::size_t>(1, block.canary.pods.size()),
                            split_.factor());
 }
 
-Growth ErrorRate::growth(double n1, double n2) const {
+void ErrorRate::weigh(std::vector<MetricEvidence>& out) const {
+  MetricEvidence e = tests_.evidence();
+  e.weight = kWeight;
+  e.effect = policy_.error_rate.standing.effect();
+  if (past_) e.hold = since_past_.log_e();
+  out.push_back(e);
+}
+
+void ErrorRate::report(std::vector<MetricReport>& out) const {
+  const config::ErrorRatePolicy& p = policy_.error_rate;
+  MetricReport r{.verdict = tests_.report(policy_)};
+  r.verdict.name = "error_rate";
+  r.verdict.title = "error rate";
+  if (past_) r.verdict.hold = Evidence{since_past_.log_e(), std::log(1 / policy_.false_hold)};
+  if (tests_.seen.n1 > 0 || tests_.seen.n2 > 0) r.facts = say_rates(r.verdict, "fails", "requests");
+  r.fail_claim = "Tolerated was " + say_margin(p.fail);
+  config::Margin hold = past_ ? p.fail : p.warn.value_or(p.fail);
+  r.hold_claim = "V2's error rate is above " + say_margin(hold);
+  r.pass_claim = "an error rate above " + say_margin(p.pass);
+  if (past_) r.note = "V2 has all the traffic: it is held against V1's past, not concurrent";
+  out.push_back(std::move(r));
+}
+
+void ErrorRate::grow(double n1, double n2, std::vector<Growth>& out) const {
   double p1 = baseline_rate();
   // V2's rate, drawn towards V1's while little is known.
   double p2 = (tests_.seen.k2 + p1 * kPriorRequests) / (tests_.seen.n2 + kPriorRequests);
+  if (past_) n1 = past_->n / kPastLasts;
   stats::Sample expected{n1, n1 * p1, n2, n2 * p2};
+  stats::Null pass = linear(policy_.error_rate.pass);
+  stats::Null fail = linear(policy_.error_rate.fail);
   Growth g;
-  for (double bet : tests_.pass.alternatives(p1, p1)) {
-    g.pass = std::max(g.pass, stats::log_e(linear(policy_.error_rate.pass), expected, p1, bet));
-  }
-  g.fail = std::max(0.0, stats::log_e(linear(policy_.error_rate.fail), expected, p1,
-                                      std::max(p2, linear(policy_.error_rate.fail).boundary(p1))));
+  for (double bet : tests_.pass.alternatives(p1, p1))
+    g.pass = std::max(g.pass, stats::bet_on(pass, n1, n2, p1, bet).log_e(expected));
+  double worse = std::max(p2, fail.boundary(p1));
+  g.fail = std::max(0.0, stats::bet_on(fail, n1, n2, p1, worse).log_e(expected));
   g.pass /= tests_.discount.last().phi;
   g.fail /= tests_.discount.last().phi;
-  return g;
+  out.push_back(g);
 }
 
-MetricVerdict ErrorRate::report() const {
-  MetricVerdict m = tests_.report(policy_);
-  m.name = "error_rate";
-  m.weight = weight_;
-  return m;
+void ErrorRate::archive(Archive& a) {
+  a(tests_, split_, recent_n_, recent_k_, baseline_pods_, half_of_, past_, since_past_);
 }
 
 }  // namespace davy::canary

@@ -2,41 +2,41 @@
 //
 // Why: the block e-variable for rare events (Null::Linear) needs only that the *average* rates of a
 // block satisfy the null, so bursts common to both versions, ramps and changing weights are
-// harmless. Threading: not thread-safe; owned by its Judge.
+// harmless. At 100 % there is no V1 beside V2: then V1's past rate stands in for it, each of its
+// requests counted once over an hour, and what that proves only holds (it is not concurrent).
+// Threading: not thread-safe; owned by its Judge.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "canary/metric.h"
 #include "canary/metric_tests.h"
-#include "config/policy.h"
-#include "davy/block.h"
-#include "davy/verdict.h"
 #include "stats/robust.h"
 
 namespace davy::canary {
 
-class ErrorRate {
+class ErrorRate final : public Metric {
  public:
-  ErrorRate(const config::Policy& policy, double weight);
+  explicit ErrorRate(const config::Policy& policy);
 
-  void begin_stage();
-  /// V1's traffic before the canary: sharpens the tests, proves nothing.
-  void learn(const VersionCounts& baseline, double dt);
-  /// REQUIRES: a closed block.
-  void see(const Block& block);
-
-  MetricVerdict report() const;
-  /// With `n1`, `n2` requests per second.
-  Growth growth(double n1, double n2) const;
+  void begin_stage() override;
+  void learn(const Block& before) override;
+  void learn_noise(const Block& block) override;
+  void see(const Block& block, const StageTime& stage) override;
+  void weigh(std::vector<MetricEvidence>& out) const override;
+  void report(std::vector<MetricReport>& out) const override;
+  void grow(double n1, double n2, std::vector<Growth>& out) const override;
+  void archive(Archive& a) override;
 
  private:
   double baseline_rate() const;
   double widen_for_pods(const Block& block) const;
+  void see_beside_the_past(const Block& block);
 
   const config::Policy policy_;
-  const double weight_;
 
   MetricTests tests_;
   stats::Overdispersion split_;  // V1's own instances, in two halves
@@ -46,6 +46,15 @@ class ErrorRate {
   double recent_k_ = 0;
   std::map<std::string, stats::Pod> baseline_pods_;
   std::map<std::string, std::size_t> half_of_;  // 0 or 1, in the order of first sight
+
+  /// V1 as it was when V2 took over.
+  struct Past {
+    double n = 0, k = 0;
+    double used = 0;  // the share of it that has been counted
+    void archive(Archive& a) { a(n, k, used); }
+  };
+  std::optional<Past> past_;
+  stats::WorseTest since_past_;  // "worse than V1 was", FAIL's margin
 };
 
 }  // namespace davy::canary

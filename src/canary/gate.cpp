@@ -37,4 +37,19 @@ GateResult gate(std::span<const GateMetric> metrics, double alpha, double beta) 
   return out;
 }
 
+std::vector<bool> proven_alone(std::span<const GateMetric> metrics, double alpha) {
+  double limit = 1 / alpha;
+  auto beyond = [limit](const GateMetric& m) {
+    return m.weight * (std::exp(std::min(m.log_fail, 700.0)) - limit);
+  };
+  double short_of = 0;  // what the metrics below the limit lack
+  for (const GateMetric& m : metrics) short_of += std::min(0.0, beyond(m));
+  std::vector<bool> proven;
+  for (const GateMetric& m : metrics) {
+    double own = beyond(m);
+    proven.push_back(m.weight > 0 && own >= 0 && own + short_of >= 0);
+  }
+  return proven;
+}
+
 }  // namespace davy::canary

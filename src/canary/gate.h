@@ -27,6 +27,11 @@ struct GateResult {
   double score = 50;           // the least among gating metrics, 0 once it fails
 };
 
+/// Which metrics' faults are proven on their own: metric m, if every set S of metrics that holds m
+/// has sum_S w E >= sum_S w / alpha (closed testing of averaged e-values: Vovk, Wang 2021; Hartog,
+/// Lei 2025, arXiv 2501.09015). The worst such set is m and every metric with E < 1/alpha.
+std::vector<bool> proven_alone(std::span<const GateMetric> metrics, double alpha);
+
 /// `alpha` = false rollback, `beta` = false promotion. REQUIRES: at least one metric.
 GateResult gate(std::span<const GateMetric> metrics, double alpha, double beta);
 

@@ -6,9 +6,14 @@
 #include <utility>
 
 #include "base/units.h"
+#include "canary/phrases.h"
 
 namespace davy::canary {
 namespace {
+
+constexpr double kWeight = 0.25;  // of all quantiles together
+// Without instances' ages the first part of a stage is taken for warm-up, with some room.
+constexpr double kBlindWarmUp = 1.5;
 
 constexpr double kHistoryHalfLife = 300;  // seconds
 // A quantile needs this many V1 requests above it before its threshold means anything.
@@ -17,10 +22,6 @@ constexpr double kFewestAbove = 2;
 constexpr double kCoarse = 1.5;
 
 constexpr stats::Null kEqual{.kind = stats::Null::Kind::Equal};
-
-std::string quantile_name(double quantile) {
-  return fmt::format("latency_p{:g}", quantile * 100);
-}
 
 }  // namespace
 
@@ -40,13 +41,7 @@ LatencyQuantile::LatencyQuantile(const config::Policy& policy, double quantile, 
       quantile_(quantile),
       u_(1 - quantile),
       weight_(weight),
-      tests_(policy, kEqual, kEqual, kEqual),
-      hold_(kEqual) {}
-
-void LatencyQuantile::begin_stage() {
-  tests_.begin_stage();
-  hold_.begin_stage();
-}
+      tests_(policy, {kEqual, kEqual, kEqual, kEqual}) {}
 
 double LatencyQuantile::tail_rate(const Histogram& history, std::size_t bound) const {
   double p = (stats::above(history, bound) + 0.5) / (stats::total(history) + 0.5 / u_);
@@ -84,14 +79,16 @@ void LatencyQuantile::see(const Histogram& history, const Histogram& baseline,
   if (!at) return;
   double n1 = stats::total(baseline);
   double n2 = stats::total(canary);
-  auto sample = [&](std::size_t t2) {
-    return stats::Sample{n1, stats::above(baseline, at->t1), n2, stats::above(canary, t2)};
-  };
+  double k1 = stats::above(baseline, at->t1);
+  auto sample = [&](std::size_t t2) { return stats::Sample{n1, k1, n2, stats::above(canary, t2)}; };
   stats::Sample same = sample(at->t1);
   stats::Tempering tempering = tests_.discount.of(same, at->p1, dt);
-  tests_.warn.see(same, at->p1, dt, tempering);
-  if (at->fail) tests_.fail.see(sample(at->fail->bound), at->p1, dt, tempering);
-  if (at->hold) hold_.see(sample(at->hold->bound), at->p1, dt, tempering);
+  // Three tests of the same null at the same rate: their bets are the same, only V2's counts
+  // differ.
+  stats::WorseTest::Bets bets = tests_.warn.bets(n1, n2, at->p1);
+  tests_.warn.see(same, bets, dt, tempering);
+  if (at->fail) tests_.fail.see(sample(at->fail->bound), bets, dt, tempering);
+  if (at->hold) tests_.hold->see(sample(at->hold->bound), bets, dt, tempering);
   if (at->pass.bound != at->t1)
     tests_.pass.see(sample(at->pass.bound), at->p1, at->p2_equal, tempering);
   tests_.discount.see(same, dt);
@@ -102,7 +99,16 @@ void LatencyQuantile::see(const Histogram& history, const Histogram& baseline,
   t1_ = history.bounds[at->t1];
   t2_ = at->hold ? history.bounds[at->hold->bound] : *t1_;
   tolerance_ = at->hold ? at->hold->tolerance : 0;
-  coarse_ = at->coarse;
+  coarse_ = std::move(at->coarse);
+}
+
+void LatencyQuantile::learn_noise(const Histogram& history, const Histogram& baseline,
+                                  const Histogram& canary, double dt) {
+  std::optional<Placed> at = place(history);
+  if (!at) return;
+  tests_.discount.learn_noise({stats::total(baseline), stats::above(baseline, at->t1),
+                               stats::total(canary), stats::above(canary, at->t1)},
+                              dt);
 }
 
 Growth LatencyQuantile::growth(const Histogram& history, double n1, double n2) const {
@@ -112,97 +118,173 @@ Growth LatencyQuantile::growth(const Histogram& history, double n1, double n2) c
   double phi = tests_.discount.last().phi;
   stats::Sample equal{n1, n1 * at->p1, n2, n2 * at->p2_equal};
   for (double bet : tests_.pass.alternatives(at->p1, at->p2_equal)) {
-    g.pass = std::max(g.pass, stats::log_e(kEqual, equal, at->p1, bet) / phi);
+    g.pass = std::max(g.pass, stats::bet_on(kEqual, n1, n2, at->p1, bet).log_e(equal) / phi);
   }
   double p2 = (tests_.seen.k2 + 0.5) / (tests_.seen.n2 + 0.5 / u_);
   stats::Sample slower{n1, n1 * at->p1, n2, n2 * p2};
-  g.fail = stats::log_e(kEqual, slower, at->p1, std::clamp(p2, at->p1, 0.98)) / phi;
+  double worse = std::clamp(p2, at->p1, 0.98);
+  g.fail = stats::bet_on(kEqual, n1, n2, at->p1, worse).log_e(slower) / phi;
   g.fail = std::max(0.0, g.fail);
   return g;
 }
 
-MetricVerdict LatencyQuantile::report() const {
-  MetricVerdict m = tests_.report(policy_);
-  m.name = quantile_name(quantile_);
-  m.weight = weight_;
-  m.gates = coarse_.empty();
+MetricEvidence LatencyQuantile::evidence() const {
+  MetricEvidence e = tests_.evidence();
+  e.weight = weight_;
+  e.effect = policy_.latency->standing.effect();
+  e.gates = coarse_.empty();
+  return e;
+}
+
+MetricReport LatencyQuantile::report() const {
+  const config::LatencyPolicy& p = *policy_.latency;
+  MetricReport r{.verdict = tests_.report(policy_)};
+  MetricVerdict& m = r.verdict;
+  m.title = fmt::format("p{:g}", quantile_ * 100);
+  m.name = "latency_" + m.title;
   m.baseline_threshold = t1_;
   m.canary_threshold = t2_;
   m.effective_tolerance = tolerance_;
-  m.hold = Evidence{hold_.log_e(), std::log(1 / policy_.false_hold)};
-  m.sentence = coarse_;
-  return m;
+  if (t1_) {
+    r.facts = fmt::format("{} of V2's requests took longer than {}, {} of V1's took longer than {}",
+                          units::show_percent(m.canary_rate), units::show_latency(*t2_),
+                          units::show_percent(m.baseline_rate), units::show_latency(*t1_));
+  }
+  auto slower = [&](double tolerance) {
+    return fmt::format("V2's {} is more than {:.0f}% slower", m.title, tolerance * 100);
+  };
+  r.fail_claim = slower(p.fail_increase);
+  r.hold_claim = slower(tolerance_.value_or(p.warn_increase));
+  r.pass_claim = fmt::format("a {} more than {:.0f}% slower", m.title, p.pass_increase * 100);
+  r.note = coarse_;
+  return r;
 }
 
-Latency::Latency(const config::Policy& policy, double weight) {
+void LatencyQuantile::archive(Archive& a) {
+  a(tests_, t1_, t2_, tolerance_, coarse_);
+}
+
+Latency::Latency(const config::Policy& policy) : policy_(policy) {
   // Inside latency the tail counts twice as much as the median.
   auto inner = [](double quantile) { return quantile <= 0.5 ? 0.2 : 0.4; };
   double sum = 0;
   for (double q : policy.latency->quantiles) sum += inner(q);
   for (double q : policy.latency->quantiles)
-    quantiles_.emplace_back(policy, q, weight * inner(q) / sum);
+    quantiles_.emplace_back(policy, q, kWeight * inner(q) / sum);
 }
 
 void Latency::begin_stage() {
   for (LatencyQuantile& q : quantiles_) q.begin_stage();
 }
 
-void Latency::see(const Block& block, bool warm) {
+void Latency::see(const Block& block, const StageTime& stage) {
   const std::optional<Histogram>& baseline = block.baseline.latency;
   const std::optional<Histogram>& canary = block.canary.latency;
   offered_ = offered_ || baseline || canary;
+  alone_ = stage.alone;
+  if (alone_) return;
   blind_ = baseline && canary ? ""
            : baseline         ? "V2 has no latency histogram"
                               : "V1 has no latency histogram";
   if (!baseline) return;
-  if (canary && history_ && stats::total(*canary) > 0) compare(*baseline, *canary, block.dt, warm);
-  learn(*baseline, block.dt);
+  std::optional<Histogram> warmed = warm(block, stage);
+  if (warmed && history_ && stats::total(*warmed) > 0) {
+    compare(*baseline, *warmed,
+            [&](const Histogram& history, const Histogram& v1, const Histogram& v2) {
+              for (LatencyQuantile& q : quantiles_) q.see(history, v1, v2, block.dt);
+            });
+  }
+  learn(block);
 }
 
-void Latency::compare(const Histogram& baseline, const Histogram& canary, double dt, bool warm) {
+void Latency::learn_noise(const Block& block) {
+  const std::optional<Histogram>& baseline = block.baseline.latency;
+  const std::optional<Histogram>& canary = block.canary.latency;
+  if (baseline && canary && history_) {
+    compare(*baseline, *canary,
+            [&](const Histogram& history, const Histogram& v1, const Histogram& v2) {
+              for (LatencyQuantile& q : quantiles_) q.learn_noise(history, v1, v2, block.dt);
+            });
+  }
+  learn(block);
+}
+
+std::optional<Histogram> Latency::warm(const Block& block, const StageTime& stage) const {
+  const VersionCounts& canary = block.canary;
+  double warm_up = seconds(policy_.warm_up);
+  bool ages_known = std::any_of(canary.pods.begin(), canary.pods.end(),
+                                [](const PodCounts& pod) { return pod.age.has_value(); });
+  if (!canary.latency) return std::nullopt;
+  if (!ages_known) {
+    if (stage.age < kBlindWarmUp * warm_up) return std::nullopt;
+    return canary.latency;
+  }
+  Histogram rest = *canary.latency;
+  for (const PodCounts& pod : canary.pods) {
+    bool is_cold = pod.age && *pod.age - block.dt < warm_up;
+    if (!is_cold || !pod.latency) continue;
+    if (!stats::subtract(rest, *pod.latency)) return std::nullopt;
+  }
+  return rest;
+}
+
+template <typename Use>
+void Latency::compare(const Histogram& baseline, const Histogram& canary, Use use) {
+  if (baseline.bounds == canary.bounds && baseline.bounds == history_->bounds) {
+    use(*history_, baseline, canary);
+    return;
+  }
   std::vector<double> bounds = stats::common_bounds(baseline.bounds, canary.bounds);
   bounds = stats::common_bounds(bounds, history_->bounds);
   if (bounds.empty()) {
     blind_ = "the histograms of V1 and V2 have no bucket bound in common";
     return;
   }
-  if (!warm) return;
-  Histogram history = stats::project(*history_, bounds);
-  Histogram v1 = stats::project(baseline, bounds);
-  Histogram v2 = stats::project(canary, bounds);
-  for (LatencyQuantile& q : quantiles_) q.see(history, v1, v2, dt);
+  use(stats::project(*history_, bounds), stats::project(baseline, bounds),
+      stats::project(canary, bounds));
 }
 
-void Latency::learn(const Histogram& baseline, double dt) {
+void Latency::learn(const Block& block) {
+  if (!block.baseline.latency) return;
+  offered_ = true;
+  const Histogram& baseline = *block.baseline.latency;
   if (!history_ || history_->bounds != baseline.bounds) {
     history_ = baseline;  // a new layout: what was learned does not fit it
     return;
   }
-  stats::scale(*history_, std::exp2(-dt / kHistoryHalfLife));
+  stats::scale(*history_, std::exp2(-block.dt / kHistoryHalfLife));
   stats::add(*history_, baseline);
 }
 
-std::vector<MetricVerdict> Latency::report() const {
-  std::vector<MetricVerdict> all;
+void Latency::weigh(std::vector<MetricEvidence>& out) const {
   for (const LatencyQuantile& q : quantiles_) {
-    all.push_back(q.report());
-    MetricVerdict& m = all.back();
-    if (!offered_) {
-      m.gates = false;
-      m.sentence = "not judged: no latency histogram in either version";
-    } else if (!blind_.empty()) {
-      m.sentence = blind_;
-    }
+    out.push_back(q.evidence());
+    if (!offered_ || alone_) out.back().gates = false;
   }
-  return all;
 }
 
-std::vector<Growth> Latency::growth(double n1, double n2) const {
-  std::vector<Growth> all;
+void Latency::report(std::vector<MetricReport>& out) const {
   for (const LatencyQuantile& q : quantiles_) {
-    all.push_back(history_ && !history_->bounds.empty() ? q.growth(*history_, n1, n2) : Growth{});
+    out.push_back(q.report());
+    if (!offered_) {
+      out.back().note = "not judged: no latency histogram in either version";
+    } else if (alone_) {
+      out.back().note = "not judged: V2 has all the traffic, there is nothing to compare it with";
+    } else if (!blind_.empty()) {
+      out.back().note = blind_;
+    }
   }
-  return all;
+}
+
+void Latency::grow(double n1, double n2, std::vector<Growth>& out) const {
+  for (const LatencyQuantile& q : quantiles_) {
+    out.push_back(history_ && !history_->bounds.empty() ? q.growth(*history_, n1, n2) : Growth{});
+  }
+}
+
+void Latency::archive(Archive& a) {
+  for (LatencyQuantile& q : quantiles_) a(q);
+  a(history_, offered_, alone_, blind_);
 }
 
 }  // namespace davy::canary

@@ -12,11 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "canary/metric.h"
 #include "canary/metric_tests.h"
-#include "config/policy.h"
-#include "davy/block.h"
-#include "davy/sequential.h"
-#include "davy/verdict.h"
 #include "stats/buckets.h"
 
 namespace davy::canary {
@@ -26,12 +23,16 @@ class LatencyQuantile {
  public:
   LatencyQuantile(const config::Policy& policy, double quantile, double weight);
 
-  void begin_stage();
-  /// `history` = V1's past latencies; `block` has latencies of both versions on the same bounds.
+  void begin_stage() { tests_.begin_stage(); }
+  /// `history` = V1's past latencies; the three have the same bounds.
   void see(const Histogram& history, const Histogram& baseline, const Histogram& canary, double dt);
+  void learn_noise(const Histogram& history, const Histogram& baseline, const Histogram& canary,
+                   double dt);
 
-  MetricVerdict report() const;
+  MetricEvidence evidence() const;
+  MetricReport report() const;
   Growth growth(const Histogram& history, double n1, double n2) const;
+  void archive(Archive& a);
 
  private:
   struct Placed;  // where the thresholds lie
@@ -43,38 +44,42 @@ class LatencyQuantile {
   const double u_;  // the share of V1's requests above t1
   const double weight_;
 
-  // "Seen" counts V1 above t1 and V2 above the hold threshold.
-  MetricTests tests_;
-  stats::WorseTest hold_;
-
+  MetricTests tests_;  // "seen" counts V1 above t1 and V2 above the hold threshold
   std::optional<double> t1_, t2_, tolerance_;
   std::string coarse_;  // why the buckets cannot prove what the policy asks, or ""
 };
 
 /// All quantiles, and the history of V1 that they share.
-class Latency {
+class Latency final : public Metric {
  public:
-  /// `weight` = the share of all of them together in the rollback evidence.
-  Latency(const config::Policy& policy, double weight);
+  /// REQUIRES: policy.latency.
+  explicit Latency(const config::Policy& policy);
 
-  void begin_stage();
-  /// REQUIRES: a closed block. `warm` = false before the canary and while V2 warms up: then only V1
-  /// is learned from.
-  void see(const Block& block, bool warm);
+  void begin_stage() override;
+  void learn(const Block& before) override;
+  void learn_noise(const Block& block) override;
+  void see(const Block& block, const StageTime& stage) override;
+  void weigh(std::vector<MetricEvidence>& out) const override;
+  void report(std::vector<MetricReport>& out) const override;
+  void grow(double n1, double n2, std::vector<Growth>& out) const override;
+  void archive(Archive& a) override;
 
-  std::vector<MetricVerdict> report() const;
-  std::vector<Growth> growth(double n1, double n2) const;
   /// Some block had latencies, of either version. Until then there is nothing to gate on.
   bool offered() const { return offered_; }
 
  private:
-  void compare(const Histogram& baseline, const Histogram& canary, double dt, bool warm);
-  void learn(const Histogram& baseline, double dt);
+  /// V2's latencies without those of instances that warm up; nothing while all of it does.
+  std::optional<Histogram> warm(const Block& block, const StageTime& stage) const;
+  /// Calls `use(history, V1, V2)` with all three on the same bounds, or says why it cannot.
+  template <typename Use>
+  void compare(const Histogram& baseline, const Histogram& canary, Use use);
 
+  const config::Policy policy_;
   std::vector<LatencyQuantile> quantiles_;
   std::optional<Histogram> history_;  // V1's, exponentially forgotten
   bool offered_ = false;
-  std::string blind_;  // why V2 cannot be compared, or ""
+  bool alone_ = false;  // nothing beside V2 to compare with
+  std::string blind_;   // why V2 cannot be compared, or ""
 };
 
 }  // namespace davy::canary

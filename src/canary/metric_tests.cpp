@@ -11,10 +11,25 @@ double share(double k, double n) {
 
 }  // namespace
 
+MetricTests::MetricTests(const config::Policy& policy, const Nulls& nulls)
+    : fail(nulls.fail), warn(nulls.warn), pass(nulls.pass), discount(policy.robustness) {
+  if (nulls.hold) hold.emplace(*nulls.hold);
+}
+
 void MetricTests::begin_stage() {
   fail.begin_stage();
+  if (hold) hold->begin_stage();
   warn.begin_stage();
   pass.restart();
+}
+
+MetricEvidence MetricTests::evidence() const {
+  MetricEvidence e;
+  e.fail = fail.log_e();
+  if (hold) e.hold = hold->log_e();
+  e.warn = warn.log_e();
+  e.pass = pass.log_e();
+  return e;
 }
 
 MetricVerdict MetricTests::report(const config::Policy& policy) const {
@@ -26,12 +41,25 @@ MetricVerdict MetricTests::report(const config::Policy& policy) const {
   m.baseline_rate = share(seen.k1, seen.n1);
   m.canary_rate = share(seen.k2, seen.n2);
   m.ratio = ratio.interval();
-  m.fail = {fail.log_e(), std::log(1 / policy.false_rollback)};
-  m.warn = {warn.log_e(), std::log(1 / policy.false_hold)};
-  m.pass = {pass.log_e(), std::log(1 / policy.false_promote)};
+  set_limits(m, evidence(), policy);
   m.overdispersion = discount.overdispersion();
   m.discount = discount.last().phi;
+  m.noise = discount.noise();
   return m;
+}
+
+void MetricTests::archive(Archive& a) {
+  a(fail);
+  if (hold) a(*hold);
+  a(warn, pass, ratio, discount, seen.n1, seen.k1, seen.n2, seen.k2);
+}
+
+void set_limits(MetricVerdict& m, const MetricEvidence& e, const config::Policy& policy) {
+  double hold_limit = std::log(1 / policy.false_hold);
+  m.fail = {e.fail, std::log(1 / policy.false_rollback)};
+  if (e.hold) m.hold = Evidence{*e.hold, hold_limit};
+  m.warn = {e.warn, hold_limit};
+  m.pass = {e.pass, std::log(1 / policy.false_promote)};
 }
 
 }  // namespace davy::canary

@@ -1,10 +1,12 @@
-// MetricTests: what every metric of a judge has: its three tests, its interval, its discount, its
-// counts.
+// MetricTests: what every metric that counts events has: its tests, its interval, its discount.
 //
 // Threading: a plain value; owned by its metric.
 #pragma once
 
-#include "config/policy.h"
+#include <optional>
+
+#include "base/archive.h"
+#include "canary/metric.h"
 #include "davy/sequential.h"
 #include "davy/verdict.h"
 #include "stats/ratio_interval.h"
@@ -12,29 +14,30 @@
 
 namespace davy::canary {
 
-/// How fast evidence would grow if rates stayed as they are, nats per second; the basis of "about 6
-/// more minutes".
-struct Growth {
-  double pass = 0;
-  double fail = 0;
-};
-
 struct MetricTests {
-  /// The null hypotheses of "worse than tolerated", "worse at all" and "not intolerably worse".
-  MetricTests(const config::Policy& policy, stats::Null fail_null, stats::Null warn_null,
-              stats::Null pass_null)
-      : fail(fail_null), warn(warn_null), pass(pass_null), discount(policy.robustness) {}
+  struct Nulls {
+    stats::Null fail, warn, pass;
+    std::optional<stats::Null> hold{};
+  };
+  MetricTests(const config::Policy& policy, const Nulls& nulls);
 
   void begin_stage();
-  /// Counts, rates, interval and evidence; the metric adds its name and what is its own.
+  /// Weight, effect and gates are the metric's to say.
+  MetricEvidence evidence() const;
+  /// Counts, rates, interval and evidence with its limits; the metric adds its name and its words.
   MetricVerdict report(const config::Policy& policy) const;
+  void archive(Archive& a);
 
   stats::WorseTest fail;
+  std::optional<stats::WorseTest> hold;
   stats::WorseTest warn;
   stats::NotWorseTest pass;
   stats::RatioIntervalEstimate ratio;
   stats::Discount discount;
   stats::Sample seen;  // everything so far, for people
 };
+
+/// The three limits that evidence is held against.
+void set_limits(MetricVerdict& m, const MetricEvidence& e, const config::Policy& policy);
 
 }  // namespace davy::canary

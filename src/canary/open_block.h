@@ -7,6 +7,7 @@
 
 #include <optional>
 
+#include "base/archive.h"
 #include "davy/block.h"
 
 namespace davy::canary {
@@ -18,6 +19,7 @@ class OpenBlock {
   std::optional<Block> add(const Block& more);
   /// What is open now, closed early (the stage changes); nullopt when a version has no requests.
   std::optional<Block> close();
+  void archive(Archive& a) { a(open_); }
 
  private:
   std::optional<Block> open_;

@@ -49,6 +49,16 @@ void add(Histogram& to, const Histogram& more) {
   for (std::size_t i = 0; i < to.counts.size(); ++i) to.counts[i] += more.counts[i];
 }
 
+bool subtract(Histogram& from, const Histogram& part) {
+  if (common_bounds(from.bounds, part.bounds) != from.bounds) return false;
+  Histogram fitting = project(part, from.bounds);
+  for (std::size_t i = 0; i < from.counts.size(); ++i) {
+    if (fitting.counts[i] > from.counts[i]) return false;
+  }
+  for (std::size_t i = 0; i < from.counts.size(); ++i) from.counts[i] -= fitting.counts[i];
+  return true;
+}
+
 void scale(Histogram& h, double factor) {
   for (double& count : h.counts) count *= factor;
 }

@@ -22,6 +22,8 @@ std::vector<double> common_bounds(const std::vector<double>& a, const std::vecto
 Histogram project(const Histogram& h, const std::vector<double>& bounds);
 /// Adds `more` at the bounds that both have.
 void add(Histogram& to, const Histogram& more);
+/// Takes `part` away; false, and nothing done, when it is no part of `from`.
+bool subtract(Histogram& from, const Histogram& part);
 void scale(Histogram& h, double factor);
 
 /// The smallest bound with at most the share `u` of the requests above it (the last one, if none

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/archive.h"
 #include "stats/log_sum.h"
 
 namespace davy::stats {
@@ -13,6 +14,21 @@ double grid(std::size_t i) {
   return std::exp2(-6.0 + 0.1 * static_cast<double>(i));
 }
 
+struct Point {
+  double ratio;
+  double log_ratio;
+};
+
+template <std::size_t kPoints>
+const std::array<Point, kPoints>& points() {
+  static const auto all = [] {
+    std::array<Point, kPoints> made{};
+    for (std::size_t i = 0; i < kPoints; ++i) made[i] = {grid(i), std::log(grid(i))};
+    return made;
+  }();
+  return all;
+}
+
 }  // namespace
 
 // Given K = k1 + k2 events, V2's share of them is n2 rho / (n1 + n2 rho):
@@ -20,10 +36,15 @@ double grid(std::size_t i) {
 void RatioIntervalEstimate::see(const Sample& s, double phi) {
   double k = s.k1 + s.k2;
   if (k <= 0) return;
+  const auto& grid_points = points<kPoints>();
   for (std::size_t i = 0; i < kPoints; ++i) {
-    double rho = grid(i);
-    log_likelihood_[i] += (s.k2 * std::log(rho) - k * std::log(s.n1 + s.n2 * rho)) / phi;
+    const auto& [rho, log_rho] = grid_points[i];
+    log_likelihood_[i] += (s.k2 * log_rho - k * std::log(s.n1 + s.n2 * rho)) / phi;
   }
+}
+
+void RatioIntervalEstimate::archive(Archive& a) {
+  a(log_likelihood_);
 }
 
 RatioInterval RatioIntervalEstimate::interval(double level) const {

@@ -20,6 +20,7 @@ class RatioIntervalEstimate {
   void see(const Sample& s, double phi = 1);
   /// At an end of the grid the bound is 0 or infinity. `level` = miss probability.
   RatioInterval interval(double level = 0.05) const;
+  void archive(Archive& a);
 
  private:
   static constexpr std::size_t kPoints = 121;

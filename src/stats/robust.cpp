@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/archive.h"
+
 namespace davy::stats {
 namespace {
 
@@ -86,13 +88,56 @@ void Overdispersion::push(std::size_t scale, const Cell& cell) {
 }
 
 double Overdispersion::factor() const {
-  double most = 1;
+  auto estimate = [this](std::size_t scale) {
+    return (kPriorCoefficients * prior_ + sum_[scale]) / (kPriorCoefficients + count_[scale]);
+  };
+  double most = prior_ > 1 ? std::max(1.0, estimate(0)) : 1;
   for (std::size_t scale = 0; scale < kScales; ++scale) {
     if (count_[scale] < kFewestCoefficients) continue;
-    most =
-        std::max(most, (kPriorCoefficients + sum_[scale]) / (kPriorCoefficients + count_[scale]));
+    most = std::max(most, estimate(scale));
   }
   return most;
+}
+
+void NoiseFloor::learn(const Sample& s, double dt) {
+  constexpr double kMinute = 60;
+  double minutes = 1;
+  for (Scale& scale : scales_) {
+    scale.open += s;
+    scale.seconds += dt;
+    if (scale.seconds >= minutes * kMinute) {
+      const Sample& cell = scale.open;
+      double n = cell.n1 + cell.n2;
+      double k = cell.k1 + cell.k2;
+      double pi = n > 0 ? cell.n2 / n : 0;
+      double v = n > 0 ? k * pi * (1 - pi) * (1 - k / n) : 0;
+      double z = cell.k2 - k * pi;
+      if (v > 0) {
+        scale.excess += z * z - v;
+        scale.information += v * v;
+        ++scale.cells;
+      }
+      scale.open = {};
+      scale.seconds = 0;
+    }
+    minutes *= 2;
+  }
+}
+
+double NoiseFloor::sigma() const {
+  constexpr int kFewestMinutes = 4;
+  constexpr int kFewestCells = 3;
+  if (scales_[0].cells < kFewestMinutes) return 0;
+  double most = 0;
+  double minutes = 1;
+  for (const Scale& scale : scales_) {
+    if (scale.cells >= kFewestCells && scale.information > 0) {
+      double inflated = 1 + std::sqrt(2.0 / scale.cells);
+      most = std::max(most, scale.excess / scale.information * minutes * inflated * inflated);
+    }
+    minutes *= 2;
+  }
+  return std::sqrt(most);
 }
 
 double pod_margin(std::span<const Pod> baseline, std::size_t canary_pods, double phi) {
@@ -121,7 +166,8 @@ Tempering Discount::of(const Sample& s, double p1, double dt, double phi_split) 
   if (!robustness_.on) return {};
   if (!bursts_.started()) bursts_.start(p1 * (s.n1 + s.n2) / dt);
   share_ = bursts_.share(s.k1 + s.k2, dt);
-  double floor = 1 + robustness_.sigma * robustness_.sigma * information_.per_minute();
+  double sigma = std::max(robustness_.sigma, noise_.sigma());
+  double floor = 1 + sigma * sigma * information_.per_minute();
   overdispersion_factor_ = std::max(overdispersion_.factor(), phi_split);
   last_ = {.phi = std::max(overdispersion_factor_, floor) / share_,
            .cap = std::min(robustness_.cap_per_second * dt, robustness_.cap)};
@@ -132,6 +178,39 @@ void Discount::see(const Sample& s, double dt) {
   overdispersion_.see(s, share_);
   bursts_.see(s.k1 + s.k2, dt);
   information_.see(s, share_, dt);
+}
+
+void BurstLimit::archive(Archive& a) {
+  a(usual_);
+}
+
+void InformationRate::archive(Archive& a) {
+  a(per_minute_);
+}
+
+void Overdispersion::Cell::archive(Archive& a) {
+  a(k_a, k_b, expected_b, n);
+}
+
+void Overdispersion::archive(Archive& a) {
+  a(waiting_, sum_, count_, open_);
+}
+
+void NoiseFloor::Scale::archive(Archive& a) {
+  a(open.n1, open.k1, open.n2, open.k2, seconds, excess, information, cells);
+}
+
+void NoiseFloor::archive(Archive& a) {
+  a(scales_);
+}
+
+void Pod::archive(Archive& a) {
+  a(n, k);
+}
+
+void Discount::archive(Archive& a) {
+  a(bursts_, information_, overdispersion_, noise_, share_, overdispersion_factor_, last_.phi,
+    last_.cap);
 }
 
 }  // namespace davy::stats

@@ -27,6 +27,7 @@ class BurstLimit {
   double share(double events, double dt) const;
   void see(double events, double dt);
   double usual() const { return usual_.value_or(0); }
+  void archive(Archive& a);
 
  private:
   std::optional<double> usual_;
@@ -39,6 +40,7 @@ class InformationRate {
   void see(const Sample& s, double share, double dt);
   /// Per minute, as an average over the last one; 0 before the first block.
   double per_minute() const { return per_minute_.value_or(0); }
+  void archive(Archive& a);
 
  private:
   std::optional<double> per_minute_;
@@ -49,14 +51,19 @@ class InformationRate {
 /// ten scales; a real step change spoils one coefficient only.
 class Overdispersion {
  public:
+  /// `prior` = what is assumed until cells are compared (requests that come in bundles of 10: 10).
+  explicit Overdispersion(double prior = 1) : prior_(prior) {}
+
   /// nA, kA, nB, kB in `s`; `share` from BurstLimit.
   void see(const Sample& s, double share = 1);
   /// At least 1.
   double factor() const;
+  void archive(Archive& a);
 
  private:
   static constexpr std::size_t kScales = 10;
   struct Cell {
+    void archive(Archive& a);
     double k_a = 0, k_b = 0;
     double expected_b = 0;  // sum of K nB/N
     double n = 0;
@@ -73,16 +80,47 @@ class Overdispersion {
   static Deviation deviation(const Cell& cell, double ratio);
   void push(std::size_t scale, const Cell& cell);
 
+  double prior_;
   std::array<std::optional<Cell>, kScales> waiting_;
   std::array<double, kScales> sum_{};
   std::array<int, kScales> count_{};
   Cell open_;
 };
 
+/// By how much two equal versions differ from one stretch of time to the next, learned while both
+/// are known to be the same (an A/A period). With z = k2 - K pi, v = K pi (1 - pi)(1 - K/N),
+/// pi = n2/N of one stretch, E z^2 = v + s^2 v^2, so
+///   s^2 = sum (z^2 - v) / sum v^2,  inflated by (1 + sqrt(2/cells))^2 for what few cells may miss.
+/// Noise that lasts longer than a minute hurts more than its minutes say: stretches of 2 and 4
+/// minutes are looked at, too, and the largest s^2 x minutes counts.
+class NoiseFloor {
+ public:
+  /// REQUIRES: both versions are the same.
+  void learn(const Sample& s, double dt);
+  /// Standard deviation of a minute's log rate ratio; 0 until 4 minutes have been seen.
+  double sigma() const;
+  void archive(Archive& a);
+
+ private:
+  static constexpr std::size_t kScales = 3;
+  struct Scale {
+    Sample open;
+    double seconds = 0;
+    double excess = 0;       // sum of z^2 - v
+    double information = 0;  // sum of v^2
+    int cells = 0;
+
+    void archive(Archive& a);
+  };
+  std::array<Scale, kScales> scales_;
+};
+
 /// One instance's totals.
 struct Pod {
   double n = 0;
   double k = 0;
+
+  void archive(Archive& a);
 };
 
 /// By how much V1's own instances differ, as a factor on the tolerated ratio (a slow node is not a
@@ -109,17 +147,24 @@ class Discount {
   Tempering of(const Sample& s, double p1, double dt, double phi_split = 1);
   /// Afterwards: learns from the block.
   void see(const Sample& s, double dt);
+  /// Instead of both, for a block of two equal versions.
+  void learn_noise(const Sample& s, double dt) { noise_.learn(s, dt); }
+  double noise() const { return noise_.sigma(); }
+  /// What another run of the same deployment learned about noise.
+  void inherit(const Discount& before) { noise_ = before.noise_; }
 
   /// What of() last said.
   const Tempering& last() const { return last_; }
   /// Of the last block: how many times more events vary than chance would have it.
   double overdispersion() const { return overdispersion_factor_; }
+  void archive(Archive& a);
 
  private:
   Robustness robustness_;
   BurstLimit bursts_;
   InformationRate information_;
   Overdispersion overdispersion_;
+  NoiseFloor noise_;
   double share_ = 1;  // of the block in hand
   double overdispersion_factor_ = 1;
   Tempering last_;

@@ -74,12 +74,13 @@ TEST_CASE("block e-variables agree with the vectors") {
     for (const json& v : all[kind]) {
       CAPTURE(v["name"].get<std::string>());
       Sample s{v["n1"], v["k1"], v["n2"], v["k2"]};
-      CHECK(log_e(null_of(v), s, v["p1"], v["p2"]) == Close{v["logE"]});
+      Bet bet = bet_on(null_of(v), s.n1, s.n2, v["p1"], v["p2"]);
+      CHECK(bet.log_e(s) == Close{v["logE"]});
     }
   }
   for (const json& v : all["block_one"]) {
     Sample s{0, 0, v["n"], v["k"]};
-    CHECK(log_e(null_of(v), s, 0, v["p2"]) == Close{v["logE"]});
+    CHECK(bet_on(null_of(v), 0, s.n2, 0, v["p2"]).log_e(s) == Close{v["logE"]});
   }
 }
 
@@ -206,10 +207,13 @@ TEST_CASE("a whole error-rate metric agrees with the vectors, block by block") {
     CAPTURE(v["name"].get<std::string>());
     config::Policy policy;
     policy.robustness.on = v["robust"];
-    canary::ErrorRate metric(policy, 1);
+    canary::ErrorRate metric(policy);
     if (v.contains("history")) {
-      VersionCounts past{.requests = v["history"][0], .errors = v["history"][1]};
-      metric.learn(past, 1e-300);
+      Block past;
+      past.dt = 1e-300;
+      past.baseline.requests = v["history"][0];
+      past.baseline.errors = v["history"][1];
+      metric.learn(past);
     }
     canary::OpenBlock open;
     for (std::size_t i = 0; i < v["blocks"].size(); ++i) {
@@ -224,8 +228,10 @@ TEST_CASE("a whole error-rate metric agrees with the vectors, block by block") {
       const json& wanted = v["expect"][i];
       CHECK(closed.has_value() == !wanted.is_null());
       if (!closed) continue;
-      metric.see(*closed);
-      MetricVerdict m = metric.report();
+      metric.see(*closed, {});
+      std::vector<canary::MetricReport> reports;
+      metric.report(reports);
+      const MetricVerdict& m = reports.front().verdict;
       CHECK(m.fail.log_e == Close{wanted["F"]});
       CHECK(m.warn.log_e == Close{wanted["W"]});
       CHECK(m.pass.log_e == Close{wanted["P"]});
