@@ -5,44 +5,11 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "config/margin.h"
 #include "config/sections.h"
 
 namespace davy::config {
 namespace {
-
-/// "0.01" of "0.01pp" as 0.0001. By way of the text, so that it is the double nearest to what was
-/// written: 0.01 / 100 is not.
-Result<double> hundredths(std::string_view digits) {
-  bool is_plain =
-      !digits.empty() && digits.find_first_not_of("0123456789.") == std::string_view::npos;
-  return units::parse_number(is_plain ? std::string(digits) + "e-2" : "");
-}
-
-/// "20%", "0.5pp", "20% + 0.01pp".
-Result<Margin> parse_margin(std::string_view text) {
-  Error wrong{text::quoted(text) +
-              " is not a margin (try 20% for relative, 0.5pp for absolute, 20% + 0.01pp for both)"};
-  Margin margin;
-  bool has_ratio = false;
-  bool has_absolute = false;
-  for (std::string_view part : text::split(text, '+')) {
-    part = text::trim(part);
-    bool is_ratio = part.ends_with('%');
-    if (!is_ratio && !part.ends_with("pp")) return wrong;
-    Result<double> value = hundredths(part.substr(0, part.size() - (is_ratio ? 1 : 2)));
-    bool& seen = is_ratio ? has_ratio : has_absolute;
-    if (!value || seen) return wrong;
-    seen = true;
-    (is_ratio ? margin.ratio : margin.absolute) += *value;
-  }
-  if (margin.absolute >= 1)
-    return Error{text::quoted(text) + " tolerates everything (less than 100pp)"};
-  return margin;
-}
-
-std::string show(const Margin& margin) {
-  return fmt::format("{:g}% + {:g}pp", (margin.ratio - 1) * 100, margin.absolute * 100);
-}
 
 /// "p99.9" as 0.999.
 Result<double> parse_quantile(std::string_view text) {
@@ -51,30 +18,43 @@ Result<double> parse_quantile(std::string_view text) {
   return Error{text::quoted(text) + " is not a quantile (try p50, p95, p99, p99.9)"};
 }
 
-void read_margin(Settings& settings, std::string_view key, std::optional<Margin>& out) {
-  const Node* node = settings.find(key);
-  std::optional<std::string> text = settings.text_of(node);
-  if (!text) return;
-  Result<Margin> margin = parse_margin(*text);
-  if (margin) {
-    out = *margin;
-  } else {
-    settings.problem(key, margin.error().what);
-  }
+/// `fail_increase`, or `max_increase`, which is the same in the words of a limit.
+void read_limit(Settings& settings, Result<Margin> (*parse)(std::string_view),
+                std::optional<Margin>& out) {
+  std::optional<Margin> fail;
+  std::optional<Margin> max;
+  read_margin(settings, "max_increase", parse, max);
+  read_margin(settings, "fail_increase", parse, fail);
+  if (fail && max) settings.problem("fail_increase", "is the same as max_increase (name one)");
+  if (max) out = max;
+  if (fail) out = fail;
 }
 
-ErrorRatePolicy read_error_rate(const Node& map, const std::string& where, Problems& problems) {
-  ErrorRatePolicy policy;
-  Settings settings(map, where, problems);
-  if (settings.find("max") != nullptr) {
-    settings.problem("max",
-                     "an absolute limit is not supported yet (use max_increase, which compares "
-                     "the canary with the baseline)");
+/// A share of requests that may be bad.
+void read_objective(Settings& settings, std::optional<double>& out) {
+  if (settings.find("max") == nullptr) return;
+  double max = 0;
+  std::size_t before = settings.problems().count();
+  settings.read_ratio("max", max);
+  if (settings.problems().count() > before) return;
+  if (max <= 0 || max >= 0.5) {
+    settings.problem("max", fmt::format("{} is no objective (more than 0%, less than 50%)",
+                                        units::show_percent(max)));
+    return;
   }
+  out = max;
+}
+
+void read_error_rate(const Node& map, const std::string& where, Problems& problems,
+                     ErrorRatePolicy& policy) {
+  Settings settings(map, where, problems);
+  read_objective(settings, policy.max);
   std::optional<Margin> fail;
   std::optional<Margin> pass;
-  read_margin(settings, "max_increase", fail);
-  read_margin(settings, "pass_increase", pass);
+  read_limit(settings, parse_rate_margin, fail);
+  read_margin(settings, "warn_increase", parse_rate_margin, policy.warn);
+  read_margin(settings, "pass_increase", parse_rate_margin, pass);
+  read_standing(settings, policy.standing);
   settings.finish();
 
   const Margin usual_pass = policy.pass;
@@ -87,7 +67,13 @@ ErrorRatePolicy read_error_rate(const Node& map, const std::string& where, Probl
                                  "least as large, or leave it out)",
                                  show(policy.pass), show(policy.fail)));
   }
-  return policy;
+  if (policy.warn &&
+      (policy.warn->ratio > policy.fail.ratio || policy.warn->absolute > policy.fail.absolute)) {
+    settings.problem("warn_increase",
+                     fmt::format("{} tolerates more than max_increase, {} (both parts at most as "
+                                 "large)",
+                                 show(*policy.warn), show(policy.fail)));
+  }
 }
 
 void read_quantiles(Settings& settings, std::vector<double>& out) {
@@ -117,9 +103,32 @@ void read_quantiles(Settings& settings, std::vector<double>& out) {
   out = std::move(levels);
 }
 
-LatencyPolicy read_latency(const Node& map, const std::string& where, Problems& problems) {
-  LatencyPolicy policy;
+/// `max: { p99: 500ms }`.
+void read_latency_limits(const Node& map, const std::string& where, Problems& problems,
+                         std::vector<LatencyLimit>& out) {
   Settings settings(map, where, problems);
+  if (map.kind != Node::Kind::Map) return;
+  for (const Node& item : map.items) {
+    Result<double> quantile = parse_quantile(item.key);
+    Duration limit{0};
+    std::size_t before = problems.count();
+    settings.read(item.key, limit);
+    if (!quantile) {
+      settings.problem_at(item, quantile.error().what);
+    } else if (problems.count() == before && limit <= Duration::zero()) {
+      settings.problem_at(item, "is no limit (more than 0ms)");
+    } else {
+      out.push_back({*quantile, seconds(limit)});
+    }
+  }
+}
+
+void read_latency(const Node& map, const std::string& where, Problems& problems,
+                  LatencyPolicy& policy) {
+  Settings settings(map, where, problems);
+  if (const Node* node = settings.find("max"))
+    read_latency_limits(*node, settings.inside("max"), problems, policy.max);
+  read_standing(settings, policy.standing);
   read_quantiles(settings, policy.quantiles);
   bool has_warn = settings.find("warn_increase") != nullptr;
   bool has_fail = settings.find("fail_increase") != nullptr;
@@ -142,7 +151,55 @@ LatencyPolicy read_latency(const Node& map, const std::string& where, Problems& 
     settings.problem("pass_increase", "nothing proves 0% (20% is usual)");
   }
   settings.finish();
-  return policy;
+}
+
+void read_restarts(Settings& settings, const Node& node, std::optional<RestartsPolicy>& out) {
+  if (node.kind == Node::Kind::Scalar) {
+    if (settings.choice(&node, {"off"})) out.reset();
+    return;
+  }
+  Settings inner(node, settings.inside("restarts"), settings.problems());
+  RestartsPolicy policy;
+  inner.read_number("per_day", policy.per_day);
+  if (policy.per_day <= 0)
+    inner.problem("per_day", "no restart at all is not testable (1 is usual, more than 0)");
+  read_standing(inner, policy.standing);
+  inner.finish();
+  out = policy;
+}
+
+void read_traffic_share(Settings& settings, const Node& node,
+                        std::optional<TrafficSharePolicy>& out) {
+  if (node.kind == Node::Kind::Scalar) {
+    if (settings.choice(&node, {"off"})) out.reset();
+    return;
+  }
+  Settings inner(node, settings.inside("traffic_share"), settings.problems());
+  TrafficSharePolicy policy;
+  inner.read_ratio("tolerance", policy.tolerance);
+  inner.read_number("stickiness", policy.stickiness);
+  if (policy.tolerance <= 0) inner.problem("tolerance", "nothing is exact (10% is usual)");
+  if (policy.stickiness < 1)
+    inner.problem("stickiness", "is less than one request (1 or more; 10 is usual)");
+  inner.finish();
+  out = policy;
+}
+
+/// What a profile sets, before the policy's own keys.
+void apply_profile(std::size_t profile, Policy& policy) {
+  constexpr std::size_t kStrict = 1;
+  constexpr std::size_t kNoisy = 2;
+  if (profile == kStrict) {
+    policy.error_rate = {.fail = {1.1, 5e-5}, .pass = {1.2, 2e-4}, .warn = {}, .max = 0.001};
+    policy.latency = LatencyPolicy{.quantiles = {0.5, 0.95, 0.99},
+                                   .warn_increase = 0.1,
+                                   .fail_increase = 0.25,
+                                   .pass_increase = 0.1};
+    policy.false_promote = 0.01;
+    policy.hold_on_warn = true;
+  } else if (profile == kNoisy) {
+    policy.robustness.sigma = 0.3;
+  }
 }
 
 void read_chance(Settings& settings, std::string_view key, double& out) {
@@ -171,17 +228,40 @@ std::vector<ValueSeries> Policy::value_series() const {
   return all;
 }
 
+void read_standing(Settings& settings, Standing& out) {
+  if (const Node* node = settings.find("severity")) {
+    if (auto at = settings.choice(node, {"rollback", "hold"}))
+      out.severity = *at == 0 ? Effect::Rollback : Effect::Hold;
+  }
+  settings.read("trust", out.trust, {"shadow", "advise", "hold", "enforce"});
+  settings.read("muted", out.muted, {"false", "true"});
+}
+
 Policy read_policy(const Node& map, const std::string& where, Problems& problems) {
   Policy policy;
   Settings settings(map, where, problems);
+  if (const Node* node = settings.find("profile")) {
+    if (auto at = settings.choice(node, {"default", "strict", "noisy"})) apply_profile(*at, policy);
+  }
   if (const Node* node = settings.find("error_rate")) {
-    policy.error_rate = read_error_rate(*node, settings.inside("error_rate"), problems);
+    read_error_rate(*node, settings.inside("error_rate"), problems, policy.error_rate);
   }
   if (const Node* node = settings.find("latency")) {
     if (node->kind == Node::Kind::Scalar) {
       if (settings.choice(node, {"off"})) policy.latency.reset();
     } else {
-      policy.latency = read_latency(*node, settings.inside("latency"), problems);
+      read_latency(*node, settings.inside("latency"), problems, *policy.latency);
+    }
+  }
+  if (const Node* node = settings.find("restarts")) read_restarts(settings, *node, policy.restarts);
+  if (const Node* node = settings.find("traffic_share"))
+    read_traffic_share(settings, *node, policy.traffic_share);
+  if (const Node* node = settings.find("metrics")) {
+    if (node->kind == Node::Kind::List) {
+      policy.metrics = read_own_metrics(*node, settings.inside("metrics"), problems);
+    } else {
+      settings.problem("metrics",
+                       "is not a list (- { name: memory, gauge: ..., max_increase: 20% })");
     }
   }
   if (const Node* node = settings.find("confidence")) {
@@ -195,6 +275,8 @@ Policy read_policy(const Node& map, const std::string& where, Problems& problems
                                  units::show(policy.max_stage), units::show(policy.min_stage)));
   }
   settings.read("warm_up", policy.warm_up);
+  settings.read("aa_period", policy.aa_period);
+  settings.read("hold_on_warn", policy.hold_on_warn, {"false", "true"});
   settings.read("on_undecided", policy.when_undecided, {"hold", "advance", "rollback"});
   settings.finish();
   return policy;

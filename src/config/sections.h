@@ -20,6 +20,12 @@ std::vector<Deployment> read_deployments(const Node& list, const Kinds& kinds, P
 /// `where` names what the policy belongs to, for messages.
 Policy read_policy(const Node& map, const std::string& where, Problems& problems);
 
+/// Its part `metrics:`.
+std::vector<ValuePolicy> read_own_metrics(const Node& list, const std::string& where,
+                                          Problems& problems);
+/// `severity`, `trust` and `muted` of one metric.
+void read_standing(Settings& settings, Standing& out);
+
 RequestSeries read_requests(const Node& map, const std::string& where, Problems& problems);
 
 /// One of config/presets/*.yaml: `requests:` keys and a description.

@@ -74,6 +74,9 @@ void Settings::read(std::string_view key, Duration& out) {
 void Settings::read_ratio(std::string_view key, double& out) {
   read_as(key, out, units::parse_ratio);
 }
+void Settings::read_number(std::string_view key, double& out) {
+  read_as(key, out, units::parse_number);
+}
 
 void Settings::read(std::string_view key, int& out, int least) {
   constexpr int kMost = 1'000'000;

@@ -39,6 +39,7 @@ class Settings {
   void read(std::string_view key, Duration& out);
   void read(std::string_view key, int& out, int least);
   void read_ratio(std::string_view key, double& out);
+  void read_number(std::string_view key, double& out);
   /// `out` becomes the place of the word in `words`, as the enumerators stand in their enum.
   template <typename Enum>
   void read(std::string_view key, Enum& out, std::initializer_list<std::string_view> words) {

@@ -40,6 +40,13 @@ json evidence(const Evidence& e) {
   return {{"log_e", number(e.log_e)}, {"limit", number(e.limit)}, {"reached", e.log_e >= e.limit}};
 }
 
+json comparison(const ValueComparison& v) {
+  return {{"baseline", number(v.baseline)},
+          {"canary", number(v.canary)},
+          {"intervals", number(v.intervals)},
+          {"difference_95", {{"low", optional(v.low)}, {"high", optional(v.high)}}}};
+}
+
 json metric(const MetricVerdict& m) {
   json tests{{"fail", evidence(m.fail)}};
   if (m.hold) tests["hold"] = evidence(*m.hold);
@@ -56,17 +63,26 @@ json metric(const MetricVerdict& m) {
     canary["slower_than_seconds"] = optional(m.canary_threshold);
   }
   json out{{"name", m.name},
+           {"title", m.title},
            {"verdict", word(m.kind)},
+           {"effect", m.effect},
            {"score", number(m.score)},
            {"sentence", m.sentence},
            {"gates", m.gates},
            {"weight", number(m.weight)},
-           {"baseline", baseline},
-           {"canary", canary},
-           {"ratio_95", {{"low", number(m.ratio.low)}, {"high", number(m.ratio.high)}}},
-           {"evidence", tests},
-           {"overdispersion", number(m.overdispersion)},
-           {"discount", number(m.discount)}};
+           {"proven_alone", m.proven_alone}};
+  if (m.values) {
+    out["values"] = comparison(*m.values);
+  } else {
+    out["baseline"] = baseline;
+    out["canary"] = canary;
+    out["ratio_95"] = {{"low", number(m.ratio.low)}, {"high", number(m.ratio.high)}};
+  }
+  out["evidence"] = tests;
+  out["overdispersion"] = number(m.overdispersion);
+  out["discount"] = number(m.discount);
+  if (m.noise > 0) out["noise"] = number(m.noise);
+  if (m.objective) out["objective"] = optional(m.objective);
   if (m.effective_tolerance) out["effective_tolerance"] = optional(m.effective_tolerance);
   return out;
 }
@@ -74,6 +90,12 @@ json metric(const MetricVerdict& m) {
 json verdict(const Verdict& v) {
   json metrics = json::array();
   for (const MetricVerdict& m : v.metrics) metrics.push_back(metric(m));
+  json share = nullptr;
+  if (v.traffic_share) {
+    share = {{"configured", number(v.traffic_share->configured)},
+             {"observed", number(v.traffic_share->observed)},
+             {"evidence", evidence(v.traffic_share->evidence)}};
+  }
   return {{"verdict", word(v.kind)},
           {"deployment", v.deployment},
           {"revision", v.revision},
@@ -86,10 +108,14 @@ json verdict(const Verdict& v) {
            {{"requests", optional(v.needs.requests)},
             {"seconds", optional(v.needs.seconds)},
             {"text", v.needs.text}}},
+          {"decided_by", v.decided_by},
+          {"excluded", v.excluded},
           {"notices", v.notices},
           {"requests",
            {{"baseline", number(v.baseline_requests)}, {"canary", number(v.canary_requests)}}},
           {"rollback", evidence(v.rollback)},
+          {"hold", evidence(v.hold)},
+          {"traffic_share", share},
           {"metrics", metrics},
           {"url", v.url}};
 }

@@ -66,10 +66,89 @@ TEST_CASE("what is not a margin is refused") {
   }
 }
 
-TEST_CASE("an absolute limit is refused as long as it would be ignored") {
-  CHECK(wrong("{ error_rate: { max: 0.1% } }") ==
-        "f:6: deployment shop: policy.error_rate.max: an absolute limit is not supported yet "
-        "(use max_increase, which compares the canary with the baseline)");
+TEST_CASE("objectives are read, and impossible ones refused") {
+  CHECK(policy_of("{ error_rate: { max: 0.1% } }").error_rate.max == 0.001);
+  auto latency = policy_of("{ latency: { max: { p99: 500ms, p50: 80ms } } }").latency;
+  CHECK(latency->max == std::vector<LatencyLimit>{{0.99, 0.5}, {0.5, 0.08}});
+  CHECK(wrong("{ error_rate: { max: 0% } }").find("no objective") != std::string::npos);
+  CHECK(wrong("{ latency: { max: { p101: 500ms } } }").find("is not a quantile") !=
+        std::string::npos);
+  CHECK(wrong("{ latency: { max: { p99: 0ms } } }").find("is no limit") != std::string::npos);
+}
+
+TEST_CASE("fail_increase is max_increase, and only one of them may stand") {
+  CHECK(policy_of("{ error_rate: { fail_increase: 20% } }").error_rate.fail == Margin{1.2, 0});
+  CHECK(wrong("{ error_rate: { fail_increase: 20%, max_increase: 30% } }")
+            .find("is the same as max_increase") != std::string::npos);
+  CHECK(wrong("{ error_rate: { max_increase: 20%, warn_increase: 30% } }")
+            .find("tolerates more than max_increase") != std::string::npos);
+}
+
+TEST_CASE("severity, trust and muted decide together what a metric may do") {
+  auto effect = [](const std::string& text) {
+    return policy_of("{ error_rate: { " + text + " } }").error_rate.standing.effect();
+  };
+  CHECK(effect("severity: rollback") == Effect::Rollback);
+  CHECK(effect("severity: hold") == Effect::Hold);
+  CHECK(effect("trust: shadow") == Effect::None);
+  CHECK(effect("trust: advise") == Effect::Notice);
+  CHECK(effect("trust: hold") == Effect::Hold);
+  CHECK(effect("severity: hold, trust: enforce") == Effect::Hold);
+  CHECK(effect("muted: true") == Effect::None);
+  CHECK(wrong("{ error_rate: { trust: much } }").find("shadow, advise, hold, enforce") !=
+        std::string::npos);
+}
+
+TEST_CASE("a metric of one's own has a series, a way that is bad, and a margin in its unit") {
+  Policy p = policy_of(
+      "{ metrics: [ { name: memory, gauge: process_resident_memory_bytes, "
+      "max_increase: 30% + 64MiB, warn_increase: 10%, severity: rollback }, "
+      "{ name: cpu, rate: process_cpu_seconds_total, per: request, max_increase: 0.5 }, "
+      "{ name: hits, gauge: cache_hit_ratio, max_decrease: 20% } ] }");
+  REQUIRE(p.metrics.size() == 3);
+  CHECK(p.metrics[0].fail == Margin{1.3, 64.0 * 1024 * 1024});
+  CHECK(p.metrics[0].warn == Margin{1.1, 0});
+  CHECK(p.metrics[0].standing.effect() == Effect::Rollback);
+  CHECK(p.metrics[1].series == ValueSeries{"cpu", "process_cpu_seconds_total",
+                                           ValueSeries::Kind::Rate, ValueSeries::Per::Request});
+  CHECK(p.metrics[1].standing.effect() == Effect::Hold);
+  CHECK(p.metrics[2].bad == ValuePolicy::Bad::Down);
+  CHECK(p.metrics[2].fail.ratio == doctest::Approx(1.25));
+  CHECK(p.value_series().size() == 3);
+
+  CHECK(wrong("{ metrics: [ { name: a, max_increase: 20% } ] }").find("either a gauge or") !=
+        std::string::npos);
+  CHECK(wrong("{ metrics: [ { name: a, gauge: g } ] }").find("max_increase: is missing") !=
+        std::string::npos);
+  CHECK(wrong("{ metrics: [ { name: a, gauge: g, max_increase: 2%, max_decrease: 2% } ] }")
+            .find("one way is bad") != std::string::npos);
+  CHECK(wrong("{ metrics: [ { name: a, gauge: g, max_decrease: 100% } ] }")
+            .find("tolerates everything") != std::string::npos);
+  CHECK(wrong("{ metrics: [ { name: a, gauge: g, per: request, max_increase: 1 } ] }")
+            .find("not counted per request") != std::string::npos);
+  CHECK(wrong("{ metrics: [ { name: a, gauge: g, max_increase: 1 }, { name: a, gauge: h, "
+              "max_increase: 1 } ] }")
+            .find("is taken") != std::string::npos);
+}
+
+TEST_CASE("a profile is where a policy starts from") {
+  Policy strict = policy_of("{ profile: strict, error_rate: { max_increase: 15% } }");
+  CHECK(strict.error_rate.max == 0.001);
+  CHECK(strict.error_rate.fail == Margin{1.15, 0});
+  CHECK(strict.hold_on_warn);
+  CHECK(policy_of("{ profile: noisy }").robustness.sigma == 0.3);
+  CHECK(policy_of("{ profile: default }") == Policy{});
+  CHECK_FALSE(load("{ profile: lax }").config);
+}
+
+TEST_CASE("restarts and the traffic share have settings or are off") {
+  CHECK_FALSE(policy_of("{ restarts: off, traffic_share: off }").restarts);
+  CHECK(policy_of("{ restarts: { per_day: 3, severity: hold } }").restarts->per_day == 3);
+  CHECK(policy_of("{ traffic_share: { tolerance: 20%, stickiness: 50 } }").traffic_share ==
+        TrafficSharePolicy{0.2, 50});
+  CHECK(wrong("{ restarts: { per_day: 0 } }").find("not testable") != std::string::npos);
+  CHECK(wrong("{ traffic_share: { stickiness: 0 } }").find("less than one request") !=
+        std::string::npos);
 }
 
 TEST_CASE("quantiles are read exactly and sorted") {
