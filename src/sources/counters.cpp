@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <numeric>
+
+#include "base/archive.h"
+#include "stats/counter.h"
 
 namespace davy::source {
 namespace {
@@ -31,6 +36,22 @@ void add_at(const std::vector<double>& from, const std::vector<double>& counts, 
     while (bucket < to.bounds.size() && (i == from.size() || from[i] > to.bounds[bucket])) ++bucket;
     to.counts[bucket] += counts[i];
   }
+}
+
+bool is_count(double n) {
+  return std::isfinite(n) && n >= 0;
+}
+
+bool is_histogram(const std::vector<double>& bounds, const std::vector<double>& counts) {
+  return counts.size() == bounds.size() + 1 &&
+         std::all_of(counts.begin(), counts.end(), is_count) &&
+         std::all_of(bounds.begin(), bounds.end(), is_count) &&
+         std::adjacent_find(bounds.begin(), bounds.end(), std::greater_equal<>()) == bounds.end();
+}
+
+Tally::Sum& sum_at(Tally& tally, std::size_t i) {
+  if (tally.values.size() <= i) tally.values.resize(i + 1);
+  return tally.values[i];
 }
 
 Histogram empty_at(std::vector<double> bounds) {
@@ -71,16 +92,71 @@ void share_bounds(std::optional<Histogram>& a, std::optional<Histogram>& b) {
   }
 }
 
-void TargetCounters::start_from(const Reading& reading) {
-  counters_.clear();
-  histograms_.clear();
-  advance_to(reading);
+void TargetCounters::start_from(const Reading& reading, Time now) {
   clear_tallies();
+  advance_to(reading, now);
+  double restarts = restarts_;
+  forget_unseen();
+  clear_tallies();
+  restarts_ = restarts;
 }
 
-std::vector<std::string> TargetCounters::advance_to(const Reading& reading) {
+void TargetCounters::clear_tallies() {
+  tallies_ = {};
+  restarts_ = 0;
+}
+
+std::vector<std::string> TargetCounters::advance_to(const Reading& reading, Time now) {
   std::vector<std::string> remarks;
+  bool is_known = false;
+  bool is_new = is_new_process(reading, now, is_known, remarks);
+  if (is_new) {
+    // What is not there counts from 0.
+    counters_.clear();
+    histograms_.clear();
+  }
   ++readings_;
+  bool fell = add_counters(reading, remarks);
+  fell |= add_histograms(reading, remarks);
+  add_values(reading);
+  forget_gone(reading.counters.size() + reading.histograms.size());
+  if (fell && !reading.start) process_.forget();
+  if (is_new || (fell && !is_known)) ++restarts_;
+  return remarks;
+}
+
+/// By its start time; `is_known` when that tells.
+bool TargetCounters::is_new_process(const Reading& reading, Time now, bool& is_known,
+                                    std::vector<std::string>& remarks) {
+  ProcessStart::Change change = process_.see(reading.start, now);
+  using enum ProcessStart::Change;
+  is_known = change != Unknown && change != Moved;
+  if (change == Moved)
+    remarks.emplace_back("its start time moved but its process is the same (was a clock set?)");
+  if (change == NewAfterLong && all_go_on(reading)) {
+    remarks.emplace_back(
+        "its start time is new but its counters go on (an exporter's own start time?)");
+    return false;
+  }
+  return change == New || change == NewAfterLong;
+}
+
+/// Some that count more than a new process could have, and none that fell.
+bool TargetCounters::all_go_on(const Reading& reading) const {
+  constexpr double kMany = 100;
+  double most = 0;
+  for (const Reading::Counter& now : reading.counters) {
+    auto before = counters_.find(now.series);
+    if (before == counters_.end()) continue;
+    if (now.value < before->second.value) return false;
+    most = std::max(most, before->second.value);
+  }
+  return most >= kMany;
+}
+
+/// Whether one of them fell.
+bool TargetCounters::add_counters(const Reading& reading, std::vector<std::string>& remarks) {
+  bool fell = false;
   std::size_t doubled = 0;
   for (const Reading::Counter& now : reading.counters) {
     Counter& before = counters_[now.series];
@@ -88,18 +164,29 @@ std::vector<std::string> TargetCounters::advance_to(const Reading& reading) {
       ++doubled;
       continue;
     }
-    double added = now.value >= before.value ? now.value - before.value : now.value;
+    double added = stats::counter_delta(before.value, now.value);
+    fell |= now.value < before.value;
     before = {now.value, readings_};
     Tally& tally = tallies_[index(now.side)];
     if (now.is_request) tally.requests += added;
     if (now.is_error) tally.errors += added;
+    for (std::size_t part : now.values) sum_at(tally, part).of += added;
   }
+  if (doubled > 0)
+    remarks.push_back(fmt::format("{} series stand there twice (only the first counts)", doubled));
+  return fell;
+}
+
+/// Whether one of them has fewer in all than before.
+bool TargetCounters::add_histograms(const Reading& reading, std::vector<std::string>& remarks) {
+  bool fell = false;
   std::size_t senseless = 0;
   for (const Reading::Buckets& now : reading.histograms) {
     std::vector<double> counts = per_bucket(now.cumulative);
     auto before = histograms_.find(now.series);
-    auto added = TargetCounters::added(before == histograms_.end() ? nullptr : &before->second,
-                                       now.bounds, counts);
+    bool is_old = before != histograms_.end();
+    fell |= is_old && total(counts) < total(before->second.counts);
+    auto added = TargetCounters::added(is_old ? &before->second : nullptr, now.bounds, counts);
     if (added) {
       add({{now.bounds, std::move(*added)}}, tallies_[index(now.side)].latency);
     } else {
@@ -107,14 +194,23 @@ std::vector<std::string> TargetCounters::advance_to(const Reading& reading) {
     }
     histograms_[now.series] = {now.bounds, std::move(counts), readings_};
   }
-  if (doubled > 0)
-    remarks.push_back(fmt::format("{} series stand there twice (only the first counts)", doubled));
   if (senseless > 0) {
     remarks.push_back(
         fmt::format("{} histograms have buckets that shrank (left out this time)", senseless));
   }
-  forget_gone(reading.counters.size() + reading.histograms.size());
-  return remarks;
+  return fell;
+}
+
+void TargetCounters::add_values(const Reading& reading) {
+  for (Side side : kSides) {
+    const std::vector<Reading::Shown>& values = reading.values[index(side)];
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (!values[i].is_there) continue;
+      Tally::Sum& sum = sum_at(tallies_[index(side)], i);
+      sum.of += values[i].gauge;
+      ++sum.readings;
+    }
+  }
 }
 
 std::optional<std::vector<double>> TargetCounters::added(const Buckets* before,
@@ -133,9 +229,44 @@ std::optional<std::vector<double>> TargetCounters::added(const Buckets* before,
 
 /// Series that are no longer there are forgotten once they are the greater part.
 void TargetCounters::forget_gone(std::size_t now) {
-  if (counters_.size() + histograms_.size() <= 2 * now + 100) return;
+  if (counters_.size() + histograms_.size() > 2 * now + 100) forget_unseen();
+}
+
+void TargetCounters::forget_unseen() {
   std::erase_if(counters_, [this](const auto& item) { return item.second.seen != readings_; });
   std::erase_if(histograms_, [this](const auto& item) { return item.second.seen != readings_; });
+}
+
+void Tally::Sum::archive(Archive& state) {
+  state(of, readings);
+  if (!std::isfinite(of) || !is_count(readings)) state.fail();
+}
+
+void Tally::archive(Archive& state) {
+  state(requests, errors, latency, values);
+  if (!is_count(requests) || !is_count(errors)) state.fail();
+  for (const auto& [bounds, counts] : latency) {
+    if (!is_histogram(bounds, counts)) state.fail();
+  }
+}
+
+void TargetCounters::Counter::archive(Archive& state) {
+  state(value, seen);
+  if (!is_count(value)) state.fail();
+}
+
+void TargetCounters::Buckets::archive(Archive& state) {
+  state(bounds, counts, seen);
+  if (!is_histogram(bounds, counts)) state.fail();
+}
+
+void TargetCounters::archive(Archive& state) {
+  state(counters_, histograms_, process_, tallies_, restarts_, readings_);
+  auto is_later = [this](const auto& item) { return item.second.seen > readings_; };
+  if (!is_count(restarts_) || std::any_of(counters_.begin(), counters_.end(), is_later) ||
+      std::any_of(histograms_.begin(), histograms_.end(), is_later)) {
+    state.fail();
+  }
 }
 
 }  // namespace davy::source

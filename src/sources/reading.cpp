@@ -7,12 +7,16 @@
 #include <limits>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 #include "base/text.h"
 #include "sources/exposition.h"
 
 namespace davy::source {
 namespace {
+
+constexpr std::string_view kStartTime = "process_start_time_seconds";
 
 /// The same text for the same series, whatever the order of its labels. Reuses `out`.
 void write_key(std::string_view name, std::vector<Label>& labels, std::string& out) {
@@ -45,6 +49,9 @@ class Picker final : public SampleSink {
     for (const auto* selectors : {&rules.counter, &rules.errors, &rules.histogram}) {
       for (const Selector& selector : *selectors) names_.insert(selector.name);
     }
+    for (const Rules::Value& value : rules.values) names_.insert(value.series.name);
+    if (shares.size() == 1) names_.emplace(kStartTime);
+    for (std::vector<Reading::Shown>& shown : reading_.values) shown.resize(rules.values.size());
   }
 
   bool wants(std::string_view name) override {
@@ -66,7 +73,12 @@ class Picker final : public SampleSink {
                               [&](const Matchers& when) { return when.match(labels); });
       see_request(*share, labels);
     }
-    if (is_request || is_error) take_counter(*share, name, labels, value, is_request, is_error);
+    std::vector<std::size_t> parts = take_gauges(*share, name, labels, value);
+    if (is_request || is_error || !parts.empty()) {
+      take_counter(*share, name, labels, value,
+                   {"", share->side, value, is_request, is_error, std::move(parts)});
+    }
+    if (name == kStartTime) take_start(value);
     if (std::any_of(rules_.histogram.begin(), rules_.histogram.end(), matches)) {
       take_bucket(*share, name, labels, value);
     }
@@ -79,10 +91,13 @@ class Picker final : public SampleSink {
     // Their order comes from a hash map; what follows must not depend on it.
     std::sort(reading_.histograms.begin(), reading_.histograms.end(),
               [](const auto& a, const auto& b) { return a.series < b.series; });
+    finish_gauges();
+    if (starts_ == 1 && is_count(start_)) reading_.start = start_;
     remark(parsed.malformed, "malformed lines left out", text::join(parsed.first_malformed, ", "));
     remark(bad_values_, "counters left out that are no counts (NaN, infinite or negative)",
            bad_value_);
     remark(bad_histograms_, "histograms left out", bad_histogram_);
+    remark(bad_gauges_, "metrics left out whose value is not finite", bad_gauge_);
     return std::move(reading_);
   }
 
@@ -115,16 +130,63 @@ class Picker final : public SampleSink {
   }
 
   void take_counter(const Share& share, std::string_view name, Labels labels, double value,
-                    bool is_request, bool is_error) {
+                    Reading::Counter counter) {
     if (!is_count(value)) {
       ++bad_values_;
       bad_value_ = fmt::format("{} is {}", name, value);
       return;
     }
     ++series_;
+    counter.series = key_of(name, labels);
+    for (std::size_t part : counter.values)
+      reading_.values[index(share.side)][part].is_there = true;
+    reading_.counters.push_back(std::move(counter));
+  }
+
+  /// Adds a series to the gauges that it is a part of; returns the counters that it is a part of.
+  std::vector<std::size_t> take_gauges(const Share& share, std::string_view name, Labels labels,
+                                       double value) {
+    std::vector<std::size_t> counters;
+    bool is_again = false;
+    bool is_gauge = false;
+    for (std::size_t i = 0; i < rules_.values.size(); ++i) {
+      if (!rules_.values[i].series.match(name, labels)) continue;
+      if (rules_.values[i].is_counter) {
+        counters.push_back(i);
+        continue;
+      }
+      if (!std::exchange(is_gauge, true)) is_again = !gauges_.insert(key_of(name, labels)).second;
+      if (is_again) continue;
+      Reading::Shown& shown = reading_.values[index(share.side)][i];
+      shown.is_there = true;
+      shown.gauge += value;
+    }
+    if (is_gauge) ++series_;
+    return counters;
+  }
+
+  /// The sum of a metric's series says nothing when one of them does not.
+  void finish_gauges() {
+    for (std::vector<Reading::Shown>& side : reading_.values) {
+      for (std::size_t i = 0; i < side.size(); ++i) {
+        if (std::isfinite(side[i].gauge)) continue;
+        ++bad_gauges_;
+        bad_gauge_ = fmt::format("{} is {}", rules_.values[i].name, side[i].gauge);
+        side[i] = {};
+      }
+    }
+  }
+
+  /// Several start times are several processes behind one target: then it has none.
+  void take_start(double value) {
+    ++starts_;
+    start_ = value;
+  }
+
+  const std::string& key_of(std::string_view name, Labels labels) {
     sorted_.assign(labels.begin(), labels.end());
     write_key(name, sorted_, key_);
-    reading_.counters.push_back({key_, share.side, value, is_request, is_error});
+    return key_;
   }
 
   void take_bucket(const Share& share, std::string_view name, Labels labels, double value) {
@@ -193,8 +255,13 @@ class Picker final : public SampleSink {
   std::string key_;
   std::size_t bad_values_ = 0;
   std::size_t bad_histograms_ = 0;
+  std::size_t bad_gauges_ = 0;
   std::string bad_value_;
   std::string bad_histogram_;
+  std::string bad_gauge_;
+  std::unordered_set<std::string> gauges_;
+  std::size_t starts_ = 0;
+  double start_ = 0;
 };
 
 /// Collects a few names that could be counters of requests, the likely ones first.
@@ -245,11 +312,44 @@ Result<Done> compile_selectors(const std::vector<std::string>& texts, std::strin
   return Done{};
 }
 
+Result<Done> compile_values(const std::vector<ValueSeries>& values,
+                            std::vector<Rules::Value>& out) {
+  for (const ValueSeries& value : values) {
+    Result<Selector> selector = Selector::parse(value.series);
+    if (!selector) return blamed(selector.error().prefix(value.name + ": "), "metrics");
+    bool is_counter = value.kind == ValueSeries::Kind::Rate;
+    bool per_request = value.per == ValueSeries::Per::Request;
+    if (per_request && !is_counter) {
+      return Error{
+          value.name + ": a gauge cannot be told per request (only a counter's growth can)",
+          "metrics"};
+    }
+    out.push_back({value.name, std::move(*selector), is_counter, per_request});
+  }
+  return Done{};
+}
+
+/// Everything that the rules are made of, in one text.
+std::string text_of(const RequestSeries& series, const std::vector<ValueSeries>& values) {
+  std::string text = fmt::format("unit {}", series.latency_unit);
+  for (const auto* list :
+       {&series.counter, &series.error_when, &series.errors, &series.histogram}) {
+    for (const std::string& part : *list) text += '\n' + part;
+    text += "\n--";
+  }
+  for (const ValueSeries& value : values) {
+    text += fmt::format("\n{} {} {} {}", value.name, static_cast<int>(value.kind),
+                        static_cast<int>(value.per), value.series);
+  }
+  return text;
+}
+
 }  // namespace
 
-Result<Rules> Rules::compile(const RequestSeries& series) {
+Result<Rules> Rules::compile(const RequestSeries& series, const std::vector<ValueSeries>& values) {
   Rules rules;
   rules.latency_unit = series.latency_unit;
+  rules.text = text_of(series, values);
   if (auto done = compile_selectors(series.counter, "counter", rules.counter); !done)
     return done.error();
   if (auto done = compile_selectors(series.errors, "errors", rules.errors); !done)
@@ -264,6 +364,7 @@ Result<Rules> Rules::compile(const RequestSeries& series) {
       rules.error_labels.push_back(std::move(label));
     rules.error_when.push_back(std::move(*matchers));
   }
+  if (auto done = compile_values(values, rules.values); !done) return done.error();
   return rules;
 }
 

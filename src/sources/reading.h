@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,17 +29,27 @@ constexpr std::string_view word(Side side) {
   return side == Side::Baseline ? "baseline" : "canary";
 }
 
-/// RequestSeries, compiled.
+/// RequestSeries and ValueSeries, compiled.
 struct Rules {
+  struct Value {
+    std::string name;
+    Selector series;
+    bool is_counter = false;
+    bool per_request = false;
+  };
+
   std::vector<Selector> counter;
   std::vector<Matchers> error_when;
   std::vector<Selector> errors;
   std::vector<Selector> histogram;        // of the _bucket series
   std::vector<std::string> error_labels;  // that error_when looks at
   double latency_unit = 1;
+  std::vector<Value> values;
+  std::string text;  // all of it as it was written: what was counted by other rules is worthless
 
-  /// The Error's `setting` is the part of RequestSeries to blame.
-  static Result<Rules> compile(const RequestSeries& series);
+  /// The Error's `setting` is the part of RequestSeries to blame, or "metrics".
+  static Result<Rules> compile(const RequestSeries& series,
+                               const std::vector<ValueSeries>& values = {});
 };
 
 /// Which of a target's series belong to a version: normally all of them to one.
@@ -54,6 +65,7 @@ struct Reading {
     double value = 0;
     bool is_request = false;
     bool is_error = false;
+    std::vector<std::size_t> values{};  // that it is a part of, as in Rules
   };
   /// One histogram: `cumulative[i]` requests took at most `bounds[i]` seconds; the last one is all.
   struct Buckets {
@@ -66,10 +78,17 @@ struct Reading {
     bool requests = false;  // a series that counts requests
     bool errors = false;    // and one by which errors would show
   };
+  /// What the target shows of one of the deployment's own metrics.
+  struct Shown {
+    bool is_there = false;
+    double gauge = 0;  // the sum of its series; 0 for a counter, which stands among the counters
+  };
 
   std::vector<Counter> counters;
   std::vector<Buckets> histograms;
-  std::array<Seen, 2> seen;          // by side
+  std::array<Seen, 2> seen;                  // by side
+  std::array<std::vector<Shown>, 2> values;  // by side, as in Rules
+  std::optional<double> start;  // of the process, seconds since 1970; of a target of one version
   std::vector<std::string> remarks;  // what was left out and why, for a person
   std::string others;  // series that could have been meant, when no request series is there
 };

@@ -2,19 +2,55 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "base/text.h"
 
 namespace davy::source {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;  // values keep their order
 
 constexpr std::size_t kMaxLine = 1 << 20;
 constexpr int kMaxDepth = 64;  // nlohmann's destructor survives depth, its copies and dumps do not
-constexpr double kLargest = 1e15;  // counts stay exact in a double
+constexpr std::size_t kMostKeys = 1000;  // of one object
+constexpr double kLargest = 1e15;        // counts stay exact in a double
+
+/// Watches a line while it is parsed, and stops what would cost too much, or what the parsed line
+/// no longer shows: of two equal keys it holds the last.
+class Watch {
+ public:
+  bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
+    if (depth > kMaxDepth)
+      wrong(fmt::format("nested deeper than {} levels (a block needs 6)", kMaxDepth));
+    if (event == Json::parse_event_t::object_start) open_.emplace_back();
+    if (event == Json::parse_event_t::object_end && !open_.empty()) open_.pop_back();
+    if (event == Json::parse_event_t::key && !open_.empty())
+      see(parsed.get_ref<const std::string&>());
+    return wrong_.empty();
+  }
+  const std::string& first_wrong() const { return wrong_; }
+
+ private:
+  void see(const std::string& key) {
+    if (!wrong_.empty()) return;
+    if (!open_.back().insert(key).second)
+      wrong(fmt::format("{} stands there twice in one object (once would be right)",
+                        text::quoted(key)));
+    if (open_.back().size() > kMostKeys)
+      wrong(fmt::format("more than {} keys in one object", kMostKeys));
+  }
+  void wrong(std::string what) {
+    if (wrong_.empty()) wrong_ = std::move(what);
+  }
+
+  std::vector<std::set<std::string>> open_;  // keys of the objects that are open
+  std::string wrong_;
+};
 
 /// Reads one block out of one line. Keeps the first thing that is wrong and goes on as if it were
 /// well, so that the reading itself needs no branches.
@@ -49,15 +85,11 @@ class Line {
 
  private:
   std::optional<Json> parse(std::string_view text) {
-    bool too_deep = false;
-    auto watch_depth = [&](int depth, Json::parse_event_t, Json&) {
-      if (depth > kMaxDepth) too_deep = true;
-      return !too_deep;
-    };
+    Watch watch;
     try {
-      Json json = Json::parse(text.begin(), text.end(), watch_depth);
-      if (!too_deep) return json;
-      wrong(fmt::format("nested deeper than {} levels (a block needs 4)", kMaxDepth));
+      Json json = Json::parse(text.begin(), text.end(), std::ref(watch));
+      if (watch.first_wrong().empty()) return json;
+      wrong(watch.first_wrong());
     } catch (const Json::parse_error& e) {
       wrong(
           fmt::format("not JSON, it breaks off at byte {} (each line is one JSON object)", e.byte));
@@ -89,7 +121,7 @@ class Line {
   }
   double number(const Json& value, const std::string& where) {
     if (!value.is_number()) {
-      wrong(fmt::format("{} is not a number (a number, 0 or more)", where));
+      wrong(where + " is not a number (a number, 0 or more)");
       return 0;
     }
     double n = value.get<double>();
@@ -108,12 +140,14 @@ class Line {
       return counts;
     }
     std::string path = std::string(name) + ".";
-    only(*found, path, {"requests", "errors", "latency", "pods"});
+    only(*found, path, {"requests", "errors", "latency", "pods", "values"});
     counts.requests = number(*found, path, "requests");
     counts.errors = errors(*found, path, counts.requests);
     if (found->contains("latency"))
       counts.latency = histogram((*found)["latency"], path + "latency");
-    if (found->contains("pods")) counts.pods = pods((*found)["pods"], path + "pods");
+    if (found->contains("pods"))
+      counts.pods = pods((*found)["pods"], path + "pods", counts.latency);
+    if (found->contains("values")) counts.values = values((*found)["values"], path + "values");
     return counts;
   }
 
@@ -125,7 +159,8 @@ class Line {
     return errors;
   }
 
-  std::vector<PodCounts> pods(const Json& list, const std::string& path) {
+  std::vector<PodCounts> pods(const Json& list, const std::string& path,
+                              const std::optional<Histogram>& whole) {
     std::vector<PodCounts> pods;
     if (!list.is_array()) {
       wrong(path + " is not a list (of objects with id, requests and errors)");
@@ -137,13 +172,40 @@ class Line {
         wrong(here + "id is missing (a string)");
         return pods;
       }
-      only(item, here, {"id", "requests", "errors"});
-      double requests = number(item, here, "requests");
-      pods.push_back({.id = item["id"].get<std::string>(),
-                      .requests = requests,
-                      .errors = errors(item, here, requests)});
+      only(item, here, {"id", "requests", "errors", "restarts", "age", "latency"});
+      PodCounts& pod = pods.emplace_back();
+      pod.id = item["id"].get<std::string>();
+      pod.requests = number(item, here, "requests");
+      pod.errors = errors(item, here, pod.requests);
+      if (item.contains("restarts")) pod.restarts = number(item, here, "restarts");
+      if (item.contains("age")) pod.age = number(item, here, "age");
+      if (item.contains("latency")) pod.latency = part(item["latency"], here + "latency", whole);
     }
     return pods;
+  }
+
+  /// A pod's latency: a histogram of its own, or only counts at the bounds of the whole.
+  Histogram part(const Json& object, const std::string& path,
+                 const std::optional<Histogram>& whole) {
+    bool has_bounds = !object.is_object() || object.contains("le");
+    if (has_bounds || !whole) return histogram(object, path);
+    only(object, path + ".", {"counts"});
+    return with_counts({whole->bounds, {}}, object, path);
+  }
+
+  std::vector<Value> values(const Json& object, const std::string& path) {
+    std::vector<Value> values;
+    if (!object.is_object()) {
+      wrong(path + " is not an object (of metrics' names and numbers)");
+      return values;
+    }
+    for (const auto& item : object.items()) {
+      if (!item.value().is_number())
+        wrong(fmt::format("{}.{} is not a number", path, text::quoted(item.key())));
+      else
+        values.push_back({item.key(), item.value().get<double>()});
+    }
+    return values;
   }
 
   Histogram histogram(const Json& object, const std::string& path) {
@@ -166,7 +228,16 @@ class Line {
       }
       histogram.bounds.push_back(bound);
     }
-    for (const Json& count : object["counts"]) {
+    return with_counts(std::move(histogram), object, path);
+  }
+
+  Histogram with_counts(Histogram histogram, const Json& object, const std::string& path) {
+    auto counts = object.find("counts");
+    if (counts == object.end() || !counts->is_array()) {
+      wrong(path + ".counts is missing (a list of numbers)");
+      return histogram;
+    }
+    for (const Json& count : *counts) {
       histogram.counts.push_back(
           number(count, fmt::format("{}.counts[{}]", path, histogram.counts.size())));
     }
@@ -223,7 +294,57 @@ Result<std::vector<Block>> read_lines(std::istream& in, const std::string& file)
   return blocks;
 }
 
+/// The shortest digits that read back to the same bits.
+std::string digits(double n) {
+  if (n == 0) return std::signbit(n) ? "-0.0" : "0";
+  return fmt::format("{}", n);
+}
+
+std::string in_quotes(const std::string& text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string list(const std::vector<double>& numbers) {
+  std::string out;
+  for (double n : numbers) out += (out.empty() ? "" : ",") + digits(n);
+  return "[" + out + "]";
+}
+
+/// Without its bounds when they are those of `whole`.
+std::string histogram(const Histogram& h, const std::optional<Histogram>& whole) {
+  std::string le = whole && whole->bounds == h.bounds ? "" : "\"le\":" + list(h.bounds) + ",";
+  return "\"latency\":{" + le + "\"counts\":" + list(h.counts) + "}";
+}
+
+std::string pod(const PodCounts& pod, const std::optional<Histogram>& whole) {
+  std::string out = fmt::format("{{\"id\":{},\"requests\":{},\"errors\":{}", in_quotes(pod.id),
+                                digits(pod.requests), digits(pod.errors));
+  if (pod.restarts != 0) out += ",\"restarts\":" + digits(pod.restarts);
+  if (pod.age) out += ",\"age\":" + digits(*pod.age);
+  if (pod.latency) out += "," + histogram(*pod.latency, whole);
+  return out + "}";
+}
+
+std::string version(const VersionCounts& counts) {
+  std::string out = fmt::format("{{\"requests\":{},\"errors\":{}", digits(counts.requests),
+                                digits(counts.errors));
+  if (counts.latency) out += "," + histogram(*counts.latency, std::nullopt);
+  std::vector<std::string> pods;
+  for (const PodCounts& p : counts.pods) pods.push_back(pod(p, counts.latency));
+  if (!pods.empty()) out += ",\"pods\":[" + text::join(pods, ",") + "]";
+  std::vector<std::string> values;
+  for (const Value& v : counts.values) values.push_back(in_quotes(v.name) + ":" + digits(v.value));
+  if (!values.empty()) out += ",\"values\":{" + text::join(values, ",") + "}";
+  return out + "}";
+}
+
 }  // namespace
+
+std::string recording_line(const Block& block) {
+  std::string weight = block.weight ? ",\"weight\":" + digits(*block.weight) : "";
+  return fmt::format("{{\"t\":{},\"dt\":{}{},\"baseline\":{},\"canary\":{}}}", digits(block.t),
+                     digits(block.dt), weight, version(block.baseline), version(block.canary));
+}
 
 Result<std::vector<Block>> read_recording(std::istream& in, const std::string& file) {
   Error unreadable{file + ": cannot be read (a file with one JSON object per line)"};

@@ -6,9 +6,12 @@
 // (Lindon-Malek style tests need this alignment: statistics, section 2). A target that is new, or
 // back, begins to count at a commit, never within a span.
 // A target that failed 3 rounds in a row is no longer waited for. A side without any is blind.
+// Saved and loaded it goes on where it was: the next block covers the time in between as well. Not
+// after a reboot of the machine: its clocks then disagree about how long ago that was.
 // Threading: not thread-safe; owned by the deployment's thread. No I/O: tests drive it with texts.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -35,26 +38,39 @@ class Rounds {
 
   /// REQUIRES: `answers` holds every target once; those of earlier rounds that are not in it are
   /// forgotten. `now` does not go back.
-  Collected finish_round(const std::vector<Answer>& answers, Time now);
+  Collected finish_round(const std::vector<Answer>& answers, Time now, WallMillis wall);
+
+  /// What was saved under other rules, or makes no sense, makes the archive fail.
+  void archive(Archive& state);
 
  private:
   struct Target {
     TargetCounters counters;
     bool is_counting = false;  // it has a base: what it adds belongs to the present span
     int failures = 0;          // in a row
+    void archive(Archive& state);
   };
 
   struct Round;
+  struct Version;
+  void check_clocks(Time now, WallMillis wall);
   void see(const Answer& answer, Round& round);
   void judge_sides(const std::vector<Answer>& answers, Round& round) const;
-  std::optional<Block> commit(const std::vector<Answer>& answers, Round& round, Time now);
-  void fill(const Answer& answer, VersionCounts& counts, Tally::Histograms& latency,
-            Side side) const;
+  std::optional<Block> commit(const std::vector<Answer>& answers, Round& round);
+  void fill(const Answer& answer, Side side, Version& version) const;
+  std::optional<Block> block_of(std::array<Version, 2>& versions, Time start, Round& round) const;
+  std::vector<Value> values(const Version& version, double dt) const;
+  static void tell_young_pods(Version& version);
 
+  const std::string rules_text_;
   const std::string counter_names_;
   const std::string error_labels_;
+  const std::vector<Rules::Value> values_;
   std::map<std::string, Target> targets_;
   std::optional<Time> span_start_;  // of the block that is being counted
+  Time now_;                        // of the last round
+  WallMillis wall_ = 0;
+  bool is_loaded_ = false;  // and has finished no round since
 };
 
 }  // namespace davy::source

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "base/archive.h"
 #include "base/text.h"
 #include "net/resolve.h"
 
@@ -81,6 +82,15 @@ void TargetList::hear(Name& name, Deadline deadline) {
     std::sort(name.addresses.begin(), name.addresses.end());
   } else {
     name.error = answer->error().what;
+  }
+}
+
+void TargetList::archive(Archive& state) {
+  for (Name& name : names_) {
+    state(name.addresses);
+    bool is_sound = std::none_of(name.addresses.begin(), name.addresses.end(),
+                                 [](const std::string& address) { return address.empty(); });
+    if (!is_sound) state.fail();
   }
 }
 

@@ -19,6 +19,10 @@
 #include "sources/reading.h"
 #include "sources/slot.h"
 
+namespace davy {
+class Archive;
+}
+
 namespace davy::source {
 
 /// What the config names.
@@ -51,6 +55,9 @@ class TargetList {
   std::vector<Instance> instances(Workers& workers, Time now, Deadline deadline);
 
   const std::vector<TargetUrl>& urls() const { return urls_; }
+
+  /// The addresses, so that a resolver that is down after a restart of davy makes nothing new.
+  void archive(Archive& state);
 
  private:
   using Addresses = Result<std::vector<std::string>>;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "base/archive.h"
 #include "base/guarded.h"
 #include "base/workers.h"
 #include "davy/source.h"
@@ -35,6 +36,7 @@ struct Exporter {
     *text->lock() =
         "n{code=\"200\"} " + std::to_string(ok) + "\nn{code=\"500\"} " + std::to_string(bad) + "\n";
   }
+  void show(const std::string& page) { *text->lock() = page; }
   std::string url() const { return server.url("/metrics"); }
 };
 
@@ -44,19 +46,44 @@ struct Scraping {
   std::unique_ptr<Source> source;
   Workers workers{"scrape", 8, 32};
 
-  Scraping(const std::string& baseline, const std::string& canary, lab::Settings more = {}) {
-    const SourceKind& kind = *source_kinds().at(0);
+  Scraping(const std::string& baseline, const std::string& canary, lab::Settings more = {},
+           const std::vector<ValueSeries>& values = {}) {
     lab::Settings settings = {{"baseline", baseline}, {"canary", canary}};
     settings.insert(settings.end(), more.begin(), more.end());
-    auto made = kind.make(lab::options_for(kind.options, settings), kSeries);
+    make(settings, values);
+  }
+  explicit Scraping(const lab::Settings& settings, const std::vector<ValueSeries>& values = {}) {
+    make(settings, values);
+  }
+
+  void make(const lab::Settings& settings, const std::vector<ValueSeries>& values) {
+    const SourceKind& kind = *source_kinds().at(0);
+    auto made = kind.make(lab::options_for(kind.options, settings), kSeries, values);
     if (!made) FAIL(made.error().what);
     source = std::move(*made);
+  }
+
+  std::string saved() {
+    Archive out = Archive::writer();
+    source->archive(out);
+    return out.bytes();
+  }
+  bool load(std::string bytes) {
+    Archive in = Archive::reader(std::move(bytes));
+    source->archive(in);
+    return !in.failed() && in.at_end();
   }
 
   Collected collect() {
     return source->collect({Deadline::in(20s), dog, workers, machine_clock()});
   }
 };
+
+/// The start time of a process that is `age` seconds old now.
+std::string started(double age) {
+  return "process_start_time_seconds " +
+         std::to_string(static_cast<double>(machine_clock().wall()) / 1e3 - age) + "\n";
+}
 
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
@@ -179,7 +206,7 @@ TEST_CASE("a name that cannot be looked up is told") {
 TEST_CASE("the settings of a scrape that contradict each other are refused") {
   const SourceKind& kind = *source_kinds().at(0);
   auto refused = [&](const lab::Settings& settings) {
-    auto made = kind.make(lab::options_for(kind.options, settings), kSeries);
+    auto made = kind.make(lab::options_for(kind.options, settings), kSeries, {});
     return made ? "" : made.error().setting + ": " + made.error().what;
   };
   CHECK(refused({{"baseline", "http://a/"}}) ==
@@ -201,4 +228,103 @@ TEST_CASE("the settings of a scrape that contradict each other are refused") {
   CHECK(refused(
             {{"targets", "http://a/"}, {"baseline_when", "s=\"1\""}, {"canary_when", "s=\"2\""}}) ==
         "");
+}
+
+TEST_CASE("a canary that restarted between two scrapes is seen by its start time") {
+  Exporter v1;
+  Exporter v2;
+  v1.count(100, 0);
+  std::string latency = "h_bucket{le=\"0.1\"} 2\nh_bucket{le=\"+Inf\"} 3\n";
+  v1.show("n{code=\"200\"} 100\n" + latency);
+  v2.show(started(600) + "n{code=\"200\"} 10\n" + latency);
+  Scraping scraping(v1.url(), v2.url());
+  scraping.collect();
+  v2.show(started(2) + "n{code=\"200\"} 11\n" + latency);
+  Collected second = scraping.collect();
+  REQUIRE(second.block);
+  const PodCounts& pod = second.block->canary.pods.at(0);
+  CHECK(pod.requests == 11);
+  CHECK(pod.restarts == 1);
+  REQUIRE(pod.age);
+  CHECK(*pod.age >= 2);
+  CHECK(*pod.age < 60);
+  REQUIRE(pod.latency);
+  CHECK(*pod.latency == Histogram{{0.1}, {2, 1}});
+  CHECK_FALSE(second.block->baseline.pods.at(0).age);
+  CHECK(second.block->baseline.pods.at(0).restarts == 0);
+}
+
+TEST_CASE("one target that serves both versions tells their metrics apart, and no instances") {
+  Exporter both;
+  auto page = [](int v1, int v2) {
+    return started(5) + "n{server=\"v1\",code=\"200\"} " + std::to_string(10 * v1) +
+           "\nn{server=\"v2\",code=\"200\"} " + std::to_string(10 * v2) + "\nr{server=\"v1\"} " +
+           std::to_string(v1) + "\nr{server=\"v2\"} " + std::to_string(v2) +
+           "\nq{server=\"v1\"} 3\nq{server=\"v2\",shard=\"a\"} 4\n" +
+           "q{server=\"v2\",shard=\"b\"} 5\nq 1000\n";
+  };
+  both.show(page(0, 0));
+  Scraping scraping({{"targets", both.url()},
+                     {"baseline_when", "server=\"v1\""},
+                     {"canary_when", "server=\"v2\""}},
+                    {{.name = "queue", .series = "q"},
+                     {.name = "reads",
+                      .series = "r",
+                      .kind = ValueSeries::Kind::Rate,
+                      .per = ValueSeries::Per::Request}});
+  scraping.collect();
+  both.show(page(5, 9));
+  Collected second = scraping.collect();
+  REQUIRE(second.block);
+  CHECK(second.block->baseline.requests == 50);
+  CHECK(second.block->canary.requests == 90);
+  REQUIRE(second.block->baseline.values.size() == 2);
+  CHECK(second.block->baseline.values[0].value == 3);
+  CHECK(second.block->baseline.values[1].value == 0.1);
+  REQUIRE(second.block->canary.values.size() == 2);
+  CHECK(second.block->canary.values[0].name == "queue");
+  CHECK(second.block->canary.values[0].value == 9);
+  CHECK(second.block->canary.values[1].value == 0.1);
+  CHECK(second.block->canary.pods.empty());
+}
+
+TEST_CASE("a davy that was killed goes on with what it saved, nothing twice and nothing lost") {
+  Exporter v1;
+  Exporter v2;
+  v1.count(100, 0);
+  v2.count(10, 0);
+  std::string saved;
+  {
+    Scraping killed(v1.url(), v2.url());
+    killed.collect();
+    v1.count(200, 0);
+    v2.count(20, 0);
+    CHECK(killed.collect().block);
+    saved = killed.saved();
+    v1.count(250, 0);
+    v2.count(25, 0);
+    CHECK(killed.collect().block);  // not saved, so not judged
+  }
+  v1.count(300, 3);
+  v2.count(30, 1);
+  Scraping next(v1.url(), v2.url());
+  REQUIRE(next.load(saved));
+  Collected first = next.collect();
+  REQUIRE(first.block);
+  CHECK(first.block->baseline.requests == 103);
+  CHECK(first.block->canary.requests == 11);
+  CHECK(first.block->canary.errors == 1);
+
+  CHECK_FALSE(Scraping(v2.url(), v1.url()).load(saved));
+  CHECK_FALSE(Scraping(v1.url(), v2.url()).load(saved.substr(0, saved.size() - 1)));
+  CHECK_FALSE(Scraping(v1.url(), v2.url(), {}, {{.name = "m", .series = "m"}}).load(saved));
+}
+
+TEST_CASE("a metric that cannot be read is refused") {
+  const SourceKind& kind = *source_kinds().at(0);
+  auto made = kind.make(
+      lab::options_for(kind.options, {{"baseline", "http://a/"}, {"canary", "http://b/"}}), kSeries,
+      {{.name = "queue", .series = "1"}});
+  REQUIRE_FALSE(made);
+  CHECK(made.error().setting == "metrics");
 }

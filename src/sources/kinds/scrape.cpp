@@ -11,6 +11,7 @@
 #include <atomic>
 #include <map>
 
+#include "base/archive.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "base/workers.h"
@@ -59,8 +60,9 @@ Result<Reading> ask(const Errand& errand, Deadline deadline, net::Watchdog& dog)
 
 class Scrape final : public Source {
  public:
-  Scrape(std::vector<TargetUrl> urls, Rules rules, const Settings& settings)
-      : targets_(std::move(urls)),
+  Scrape(std::vector<TargetUrl> urls, std::string urls_text, Rules rules, const Settings& settings)
+      : urls_text_(std::move(urls_text)),
+        targets_(std::move(urls)),
         rules_(std::make_shared<const Rules>(std::move(rules))),
         rounds_(*rules_),
         settings_(settings) {}
@@ -68,6 +70,7 @@ class Scrape final : public Source {
   Collected collect(const SourceContext& ctx) override {
     Deadline deadline = ctx.deadline.earlier(Deadline::in(settings_.timeout));
     Time now = ctx.clock.now();
+    WallMillis wall = ctx.clock.wall();
     std::vector<Instance> instances = targets_.instances(ctx.workers, now, deadline);
     drop_connections_but(instances);
 
@@ -87,11 +90,17 @@ class Scrape final : public Source {
           reading ? std::move(*reading)
                   : Error{fmt::format("no answer within {}", units::show(settings_.timeout))};
     }
-    return rounds_.finish_round(answers, now);
+    return rounds_.finish_round(answers, now, wall);
   }
 
   Duration every() const override { return settings_.every; }
-  void archive(Archive&) override {}
+
+  void archive(Archive& state) override {
+    std::string urls_text = urls_text_;
+    state(urls_text);
+    if (urls_text != urls_text_) state.fail();  // of another config
+    if (!state.failed()) state(targets_, rounds_);
+  }
 
   std::string describe() const override {
     std::size_t baseline = 0;
@@ -142,6 +151,7 @@ class Scrape final : public Source {
     });
   }
 
+  const std::string urls_text_;
   TargetList targets_;
   const std::shared_ptr<const Rules> rules_;
   Rounds rounds_;
@@ -200,6 +210,20 @@ Result<std::vector<TargetUrl>> read_urls(const Options& options) {
   return urls;
 }
 
+/// All that says which series of which target belong to which version, in one text.
+std::string text_of_urls(const Options& options) {
+  std::string text = "scrape 1";
+  for (const char* list : {"baseline", "canary", "targets"}) {
+    text += fmt::format("\n{}", list);
+    if (!options.has(list)) continue;
+    for (const std::string& url : options.list(list)) text += "\n- " + url;
+  }
+  for (const char* when : {"baseline_when", "canary_when"}) {
+    if (options.has(when)) text += fmt::format("\n{} {}", when, options.text(when));
+  }
+  return text;
+}
+
 Result<Settings> read_settings(const Options& options) {
   constexpr double kMostBody = 1 << 30;
   constexpr double kMostSeries = 1e6;
@@ -229,15 +253,15 @@ Result<Settings> read_settings(const Options& options) {
 }
 
 Result<std::unique_ptr<Source>> make(const Options& options, const RequestSeries& requests,
-                                     const std::vector<ValueSeries>&) {
+                                     const std::vector<ValueSeries>& values) {
   Result<std::vector<TargetUrl>> urls = read_urls(options);
   if (!urls) return urls.error();
   Result<Settings> settings = read_settings(options);
   if (!settings) return settings.error();
-  Result<Rules> rules = Rules::compile(requests);
+  Result<Rules> rules = Rules::compile(requests, values);
   if (!rules) return rules.error();
-  return std::unique_ptr<Source>(
-      std::make_unique<Scrape>(std::move(*urls), std::move(*rules), *settings));
+  return std::unique_ptr<Source>(std::make_unique<Scrape>(std::move(*urls), text_of_urls(options),
+                                                          std::move(*rules), *settings));
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ namespace {
 const RequestSeries kSeries{
     .counter = {"n"}, .error_when = {"code=~\"5..\""}, .errors = {"e"}, .histogram = {"h"}};
 
+constexpr Time kNow{std::chrono::hours(1)};
+
 Reading read(const std::string& body, std::vector<Share> shares = {{Side::Canary}}) {
   Result<Rules> rules = Rules::compile(kSeries);
   REQUIRE(rules);
@@ -22,8 +24,8 @@ Reading read(const std::string& body, std::vector<Share> shares = {{Side::Canary
 /// What a target adds from `before` to `after`.
 Tally added(const std::string& before, const std::string& after) {
   TargetCounters target;
-  target.start_from(read(before));
-  target.advance_to(read(after));
+  target.start_from(read(before), kNow);
+  target.advance_to(read(after), kNow);
   return target.tally(Side::Canary);
 }
 
@@ -70,9 +72,9 @@ TEST_CASE("the order of labels makes no other series") {
 
 TEST_CASE("a series that is left out of one scrape goes on where it was") {
   TargetCounters target;
-  target.start_from(read("n 100\n"));
-  target.advance_to(read("other 1\n"));
-  target.advance_to(read("n 103\n"));
+  target.start_from(read("n 100\n"), kNow);
+  target.advance_to(read("other 1\n"), kNow);
+  target.advance_to(read("n 103\n"), kNow);
   CHECK(target.tally(Side::Canary).requests == 3);
 }
 
@@ -88,8 +90,8 @@ TEST_CASE("counters that are no counts are left out and told") {
 
 TEST_CASE("a series that stands there twice counts once and is told") {
   TargetCounters target;
-  target.start_from(read("n 100\n"));
-  CHECK(target.advance_to(read("n 101\nn 50\n")) ==
+  target.start_from(read("n 100\n"), kNow);
+  CHECK(target.advance_to(read("n 101\nn 50\n"), kNow) ==
         std::vector<std::string>{"1 series stand there twice (only the first counts)"});
   CHECK(target.tally(Side::Canary).requests == 1);
 }
@@ -120,8 +122,8 @@ TEST_CASE("a histogram that contradicts itself is left out and told") {
 
 TEST_CASE("a histogram whose buckets shrink while its total grows is left out and told") {
   TargetCounters target;
-  target.start_from(read(buckets("h", {10, 20, 30})));
-  CHECK(target.advance_to(read(buckets("h", {5, 20, 35}))) ==
+  target.start_from(read(buckets("h", {10, 20, 30})), kNow);
+  CHECK(target.advance_to(read(buckets("h", {5, 20, 35})), kNow) ==
         std::vector<std::string>{"1 histograms have buckets that shrank (left out this time)"});
   CHECK_FALSE(at_common_bounds(target.tally(Side::Canary).latency));
 }
@@ -166,7 +168,7 @@ TEST_CASE("a target with labels that keep changing does not grow without end") {
   TargetCounters target;
   double requests = 0;
   for (int i = 0; i < 2000; ++i) {
-    target.advance_to(read("n{id=\"" + std::to_string(i) + "\"} 1\n"));
+    target.advance_to(read("n{id=\"" + std::to_string(i) + "\"} 1\n"), kNow);
     requests = target.tally(Side::Canary).requests;
   }
   CHECK(requests == 2000);
@@ -176,8 +178,9 @@ TEST_CASE("one target can tell of both versions apart by their labels") {
   std::vector<Share> shares = {{Side::Baseline, *Matchers::parse("server=\"v1\"")},
                                {Side::Canary, *Matchers::parse("server=\"v2\"")}};
   TargetCounters target;
-  target.start_from(read("", shares));
-  target.advance_to(read("n{server=\"v1\"} 5\nn{server=\"v2\"} 3\nn{server=\"v3\"} 99\n", shares));
+  target.start_from(read("", shares), kNow);
+  target.advance_to(read("n{server=\"v1\"} 5\nn{server=\"v2\"} 3\nn{server=\"v3\"} 99\n", shares),
+                    kNow);
   CHECK(target.tally(Side::Baseline).requests == 5);
   CHECK(target.tally(Side::Canary).requests == 3);
 }
@@ -198,4 +201,91 @@ TEST_CASE("a selector that cannot be read names the setting to blame") {
   series = kSeries;
   series.histogram = {"h{"};
   CHECK(Rules::compile(series).error().setting == "histogram");
+}
+
+TEST_CASE("a series that is gone after a restart counts from 0 when it is back") {
+  TargetCounters target;
+  target.start_from(read("process_start_time_seconds 1000\nn{code=\"500\"} 3\n"), kNow);
+  target.advance_to(read("process_start_time_seconds 1005\n"), kNow + std::chrono::seconds(5));
+  CHECK(target.restarts() == 1);
+  target.advance_to(read("process_start_time_seconds 1005\nn{code=\"500\"} 4\n"),
+                    kNow + std::chrono::seconds(10));
+  CHECK(target.tally(Side::Canary).errors == 4);
+  CHECK(target.restarts() == 1);
+}
+
+TEST_CASE("a histogram resets with its process although every bucket has overtaken the old one") {
+  TargetCounters target;
+  target.start_from(read("process_start_time_seconds 1000\n" + buckets("h", {1, 2, 3})), kNow);
+  target.advance_to(read("process_start_time_seconds 1005\n" + buckets("h", {2, 4, 6})),
+                    kNow + std::chrono::seconds(5));
+  CHECK(*at_common_bounds(target.tally(Side::Canary).latency) == Histogram{{0.1, 0.5}, {2, 2, 2}});
+}
+
+TEST_CASE("one counter that falls does not reset the others") {
+  TargetCounters target;
+  target.start_from(read("n{path=\"a\"} 1000\nn{path=\"b\"} 7\n"), kNow);
+  target.advance_to(read("n{path=\"a\"} 1001\nn{path=\"b\"} 2\n"), kNow);
+  CHECK(target.tally(Side::Canary).requests == 3);
+  CHECK(target.restarts() == 1);
+}
+
+TEST_CASE("a counter that falls while its process is known to be the same is no restart") {
+  TargetCounters target;
+  target.start_from(read("process_start_time_seconds 1000\nn 10\n"), kNow);
+  target.advance_to(read("process_start_time_seconds 1000\nn 4\n"), kNow);
+  CHECK(target.tally(Side::Canary).requests == 4);
+  CHECK(target.restarts() == 0);
+}
+
+TEST_CASE("a clock that was set neither resets nor restarts") {
+  TargetCounters target;
+  target.start_from(read("process_start_time_seconds 1000\nn 5000\n"), kNow);
+  target.advance_to(read("process_start_time_seconds 1000\nn 5001\n"),
+                    kNow + std::chrono::minutes(1));
+  CHECK(target.advance_to(read("process_start_time_seconds 990\nn 5003\n"),
+                          kNow + std::chrono::minutes(2)) ==
+        std::vector<std::string>{
+            "its start time moved but its process is the same (was a clock set?)"});
+  CHECK(target.tally(Side::Canary).requests == 3);
+  CHECK(target.restarts() == 0);
+}
+
+TEST_CASE("an exporter that restarts beside its service does not reset the service's counters") {
+  TargetCounters target;
+  target.start_from(read("process_start_time_seconds 1000\nn 500000\n"), kNow);
+  target.advance_to(read("process_start_time_seconds 1000\nn 500100\n"),
+                    kNow + std::chrono::minutes(20));
+  CHECK(target.advance_to(read("process_start_time_seconds 2204\nn 500101\n"),
+                          kNow + std::chrono::seconds(1205)) ==
+        std::vector<std::string>{
+            "its start time is new but its counters go on (an exporter's own start time?)"});
+  CHECK(target.tally(Side::Canary).requests == 101);
+  CHECK(target.restarts() == 0);
+}
+
+TEST_CASE("several start times are none") {
+  CHECK(*read("process_start_time_seconds 5\n").start == 5);
+  CHECK_FALSE(read("process_start_time_seconds{x=\"1\"} 5\nprocess_start_time_seconds 6\n").start);
+  CHECK_FALSE(read("process_start_time_seconds NaN\n").start);
+  std::vector<Share> both = {{Side::Baseline, *Matchers::parse("server=\"v1\"")},
+                             {Side::Canary, *Matchers::parse("server!=\"v1\"")}};
+  CHECK_FALSE(read("process_start_time_seconds 5\n", both).start);
+}
+
+TEST_CASE("a metric's selector that cannot be read is blamed on the metrics") {
+  using Kind = ValueSeries::Kind;
+  auto wrong = [](const ValueSeries& value) { return Rules::compile(kSeries, {value}).error(); };
+  CHECK(wrong({.name = "queue", .series = "q{"}).setting == "metrics");
+  CHECK(
+      wrong({.name = "queue", .series = "q{"}).what.starts_with("queue: \"q{\" is not a selector"));
+  CHECK(wrong({.name = "q", .series = "q", .kind = Kind::Gauge, .per = ValueSeries::Per::Request})
+            .what == "q: a gauge cannot be told per request (only a counter's growth can)");
+}
+
+TEST_CASE("a gauge's series that stands there twice counts once") {
+  Result<Rules> rules = Rules::compile(kSeries, {{.name = "m", .series = "m"}});
+  Result<Reading> reading = read_metrics("m 2\nm{x=\"1\"} 3\nm 2\n", *rules, {{Side::Canary}}, 10);
+  CHECK(reading->values[index(Side::Canary)].at(0).gauge == 5);
+  CHECK_FALSE(reading->values[index(Side::Baseline)].at(0).is_there);
 }

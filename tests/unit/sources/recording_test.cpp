@@ -1,7 +1,11 @@
 #include "sources/recording.h"
 
 #include <doctest/doctest.h>
+#include <cmath>
+#include <cstring>
 #include <fstream>
+#include <limits>
+#include <random>
 #include <sstream>
 
 using namespace davy;
@@ -28,6 +32,35 @@ std::string wrong_head(const std::string& head) {
   auto blocks = read("{" + head +
                      R"("baseline":{"requests":1,"errors":0},"canary":{"requests":1,"errors":0}})");
   return blocks ? "" : blocks.error().what;
+}
+
+bool same_bits(double a, double b) {
+  return std::memcmp(&a, &b, sizeof a) == 0;
+}
+
+bool same(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_bits);
+}
+bool same(const std::optional<double>& a, const std::optional<double>& b) {
+  return a.has_value() == b.has_value() && (!a || same_bits(*a, *b));
+}
+bool same(const std::optional<Histogram>& a, const std::optional<Histogram>& b) {
+  return a.has_value() == b.has_value() &&
+         (!a || (same(a->bounds, b->bounds) && same(a->counts, b->counts)));
+}
+bool same(const PodCounts& a, const PodCounts& b) {
+  return a.id == b.id && same_bits(a.requests, b.requests) && same_bits(a.errors, b.errors) &&
+         same_bits(a.restarts, b.restarts) && same(a.age, b.age) && same(a.latency, b.latency);
+}
+bool same(const Value& a, const Value& b) {
+  return a.name == b.name && same_bits(a.value, b.value);
+}
+bool same(const VersionCounts& a, const VersionCounts& b) {
+  auto alike = [](const auto& x, const auto& y) { return same(x, y); };
+  return same_bits(a.requests, b.requests) && same_bits(a.errors, b.errors) &&
+         same(a.latency, b.latency) &&
+         std::equal(a.pods.begin(), a.pods.end(), b.pods.begin(), b.pods.end(), alike) &&
+         std::equal(a.values.begin(), a.values.end(), b.values.begin(), b.values.end(), alike);
 }
 
 }  // namespace
@@ -147,7 +180,142 @@ TEST_CASE("a file that cannot be read is an error") {
 
 TEST_CASE("hostile lines cost neither stack nor memory") {
   CHECK(read(std::string(500000, '[') + std::string(500000, ']')).error().what ==
-        "run.ndjson:1: nested deeper than 64 levels (a block needs 4)");
+        "run.ndjson:1: nested deeper than 64 levels (a block needs 6)");
   CHECK(read("\n" + std::string(2 << 20, 'x')).error().what ==
         "run.ndjson:2: longer than 1 MiB (one block per line)");
+}
+
+TEST_CASE("a recorded block comes back with its instances' ages and its own metrics") {
+  auto blocks = read(
+      R"({"t":5,"dt":5,"baseline":{"requests":1,"errors":0,"values":{"queue":-2.5,"memory":1.5e8}},)"
+      R"("canary":{"requests":5,"errors":0,"latency":{"le":[0.1,0.2],"counts":[1,2,2]},)"
+      R"("pods":[{"id":"a","requests":4,"errors":0,"restarts":2,"age":12.5,"latency":{"counts":[1,2,1]}},)"
+      R"({"id":"b","requests":1,"errors":0,"latency":{"le":[0.1],"counts":[0,1]}}]}})");
+  if (!blocks) MESSAGE(blocks.error().what);
+  REQUIRE(blocks);
+  const Block& block = blocks->front();
+  REQUIRE(block.baseline.values.size() == 2);
+  CHECK(block.baseline.values[0].name == "queue");
+  CHECK(block.baseline.values[0].value == -2.5);
+  CHECK(block.baseline.values[1].value == 1.5e8);
+  REQUIRE(block.canary.pods.size() == 2);
+  CHECK(block.canary.pods[0].restarts == 2);
+  CHECK(*block.canary.pods[0].age == 12.5);
+  CHECK(*block.canary.pods[0].latency == Histogram{{0.1, 0.2}, {1, 2, 1}});
+  CHECK(block.canary.pods[1].restarts == 0);
+  CHECK_FALSE(block.canary.pods[1].age);
+  CHECK(*block.canary.pods[1].latency == Histogram{{0.1}, {0, 1}});
+}
+
+TEST_CASE("what is wrong with an instance's parts or a metric is told with its path") {
+  auto pod = [](const std::string& more) {
+    return wrong_canary(R"({"requests":9,"errors":0,"pods":[{"id":"a","requests":1,"errors":0,)" +
+                        more + "}]}");
+  };
+  CHECK(pod(R"("restarts":-1)") ==
+        "run.ndjson:3: canary.pods[0].restarts is -1 (from 0 to 1e+15 would be right)");
+  CHECK(pod(R"("age":"5s")") ==
+        "run.ndjson:3: canary.pods[0].age is not a number (a number, 0 or more)");
+  CHECK(pod(R"("latency":{"counts":[1]})") ==
+        "run.ndjson:3: canary.pods[0].latency is not a histogram (an object with the lists le and "
+        "counts)");
+  CHECK(wrong_canary(R"({"requests":9,"errors":0,"latency":{"le":[1],"counts":[1,1]},)"
+                     R"("pods":[{"id":"a","requests":1,"errors":0,"latency":{"counts":[1]}}]})") ==
+        "run.ndjson:3: canary.pods[0].latency has 1 counts for 1 bounds (one count per bound and "
+        "one above the last, so 2)");
+  CHECK(wrong_canary(R"({"requests":9,"errors":0,"values":[1]})") ==
+        "run.ndjson:3: canary.values is not an object (of metrics' names and numbers)");
+  CHECK(wrong_canary(R"({"requests":9,"errors":0,"values":{"q":null}})") ==
+        "run.ndjson:3: canary.values.\"q\" is not a number");
+}
+
+TEST_CASE("a key that stands there twice in one object is refused") {
+  CHECK(wrong_canary(R"({"requests":1,"requests":1,"errors":0})") ==
+        "run.ndjson:3: \"requests\" stands there twice in one object (once would be right)");
+  CHECK(wrong_canary(R"({"requests":9,"errors":0,"values":{"a":1,"b":2,"a":1}})") ==
+        "run.ndjson:3: \"a\" stands there twice in one object (once would be right)");
+  std::string many;
+  for (int i = 0; i < 100000; ++i) many += "\"" + std::to_string(i) + "\":1,";
+  CHECK(wrong_canary("{" + many + "\"x\":1}") == "run.ndjson:3: more than 1000 keys in one object");
+}
+
+TEST_CASE("a block that is written reads back to the same bits") {
+  std::mt19937_64 random(1);
+  auto positive = [&] {
+    return std::ldexp(static_cast<double>(random() >> 11), -static_cast<int>(random() % 80) - 4);
+  };
+  auto any = [&] {
+    double n = 0;
+    do {
+      std::uint64_t word = random();
+      std::memcpy(&n, &word, sizeof n);
+    } while (!std::isfinite(n));
+    return n;
+  };
+  std::vector<Block> blocks;
+  std::string text;
+  double t = 0;
+  for (int i = 0; i < 300; ++i) {
+    Block block;
+    block.t = t += 1 + positive() * 0x1p-49;
+    block.dt = positive() + 1e-9;
+    if (i % 2 == 0) block.weight = static_cast<double>(random() >> 11) * 0x1p-53;
+    for (VersionCounts* version : {&block.baseline, &block.canary}) {
+      version->requests = i % 3 == 0 ? std::floor(positive()) : positive();
+      version->errors = version->requests / 3;
+      if (i % 3 == 0)
+        version->latency = Histogram{{0.1, 0.1 + 0.2, 1 / 0.3}, {positive(), 0, positive(), 1e15}};
+      for (int p = 0; p < i % 4; ++p) {
+        PodCounts& pod = version->pods.emplace_back();
+        pod.id = "v2-" + std::to_string(p) + "\"\\\n\xc3\xa9";
+        pod.requests = positive();
+        pod.restarts = p;
+        if (p > 0) pod.age = positive();
+        if (p > 1) pod.latency = Histogram{{0.1, 0.1 + 0.2, 1 / 0.3}, {1, positive(), 3, 4}};
+        if (p > 2) pod.latency = Histogram{{0.25}, {positive(), 1}};
+      }
+      for (const char* name : {"z", "a", "m"}) {
+        if (i % 5 != 0) version->values.push_back({name, any()});
+      }
+      if (i % 5 == 0) version->values.push_back({"zero", -0.0});
+      if (i % 5 == 0) version->values.push_back({"large", std::numeric_limits<double>::max()});
+      if (i % 5 == 0)
+        version->values.push_back({"small", std::numeric_limits<double>::denorm_min()});
+    }
+    text += source::recording_line(block) + "\n";
+    blocks.push_back(block);
+  }
+  auto back = read(text);
+  if (!back) MESSAGE(back.error().what);
+  REQUIRE(back);
+  REQUIRE(back->size() == blocks.size());
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    CAPTURE(i);
+    CHECK(same_bits((*back)[i].t, blocks[i].t));
+    CHECK(same_bits((*back)[i].dt, blocks[i].dt));
+    CHECK(same((*back)[i].weight, blocks[i].weight));
+    CHECK(same((*back)[i].baseline, blocks[i].baseline));
+    CHECK(same((*back)[i].canary, blocks[i].canary));
+  }
+}
+
+TEST_CASE("a line is short and stands on one line") {
+  Block block;
+  block.t = 12.5;
+  block.dt = 5;
+  block.weight = 0.05;
+  block.baseline.requests = 950;
+  block.canary.requests = 50;
+  block.canary.latency = Histogram{{0.1}, {49, 1}};
+  block.canary.pods = {{.id = "v2-0",
+                        .requests = 50,
+                        .restarts = 1,
+                        .age = 2.5,
+                        .latency = Histogram{{0.1}, {49, 1}}}};
+  block.canary.values = {{"memory", 1.5e8}};
+  CHECK(
+      source::recording_line(block) ==
+      R"({"t":12.5,"dt":5,"weight":0.05,"baseline":{"requests":950,"errors":0},"canary":{"requests":50,"errors":0,)"
+      R"("latency":{"le":[0.1],"counts":[49,1]},"pods":[{"id":"v2-0","requests":50,"errors":0,"restarts":1,"age":2.5,)"
+      R"("latency":{"counts":[49,1]}}],"values":{"memory":150000000}}})");
 }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "base/archive.h"
+
 using namespace davy;
 using namespace davy::source;
 using namespace std::chrono_literals;
@@ -11,14 +13,21 @@ namespace {
 /// Two versions, scraped every 5 s of a time that the test moves. An instance is its body; "!..."
 /// fails.
 struct World {
-  Rules rules = *Rules::compile(
-      {.counter = {"n"}, .error_when = {"code=~\"5..\""}, .errors = {}, .histogram = {"h"}});
-  Rounds rounds{rules};
+  Rules rules;
+  std::optional<Rounds> rounds;
   Time now{100s};
+  WallMillis wall = 1'800'000'000'000;
+
+  explicit World(const std::vector<ValueSeries>& values = {})
+      : rules(*Rules::compile(
+            {.counter = {"n"}, .error_when = {"code=~\"5..\""}, .errors = {}, .histogram = {"h"}},
+            values)) {
+    rounds.emplace(rules);
+  }
 
   Collected round(const std::vector<std::string>& baseline,
                   const std::vector<std::string>& canary) {
-    now = now + 5s;
+    pass(5s);
     std::vector<Answer> answers;
     for (Side side : kSides) {
       int number = 0;
@@ -29,13 +38,71 @@ struct World {
         answers.push_back({name, name, name, {side}, std::move(reading)});
       }
     }
-    return rounds.finish_round(answers, now);
+    return rounds->finish_round(answers, now, wall);
+  }
+
+  void pass(std::chrono::seconds time) {
+    now = now + time;
+    wall += std::chrono::milliseconds(time).count();
+  }
+
+  std::string saved() {
+    Archive out = Archive::writer();
+    out(*rounds);
+    return out.bytes();
+  }
+  /// davy is killed and started again; whether it took what was saved.
+  bool load(std::string bytes) {
+    rounds.emplace(rules);
+    Archive in = Archive::reader(std::move(bytes));
+    in(*rounds);
+    return !in.failed() && in.at_end();
   }
 };
 
 std::string n(int ok, int bad = 0) {
   return "n{code=\"200\"} " + std::to_string(ok) + "\nn{code=\"500\"} " + std::to_string(bad) +
          "\n";
+}
+
+/// The page of a process that started `age` seconds before the world began.
+std::string started(double age, const std::string& page) {
+  return "process_start_time_seconds " + std::to_string(1.8e9 - age) + "\n" + page;
+}
+
+std::string h(int fast, int slow) {
+  return "h_bucket{le=\"0.1\"} " + std::to_string(fast) + "\nh_bucket{le=\"0.5\"} " +
+         std::to_string(fast + slow) + "\nh_bucket{le=\"+Inf\"} " + std::to_string(fast + slow) +
+         "\n";
+}
+
+ValueSeries gauge(const std::string& series) {
+  return {.name = "memory", .series = series};
+}
+ValueSeries rate(ValueSeries::Per per) {
+  return {.name = "reads", .series = "r", .kind = ValueSeries::Kind::Rate, .per = per};
+}
+
+/// All of a block in one text, every double in its bits.
+std::string bits(const std::optional<Block>& block) {
+  if (!block) return "none";
+  Archive out = Archive::writer();
+  auto put = [&](auto value) { out(value); };
+  put(block->dt);
+  for (const VersionCounts* version : {&block->baseline, &block->canary}) {
+    put(version->requests);
+    put(version->errors);
+    put(version->latency ? version->latency->counts : std::vector<double>());
+    for (const PodCounts& pod : version->pods) {
+      put(pod.id);
+      put(pod.requests);
+      put(pod.restarts);
+      put(pod.age);
+      put(pod.latency ? pod.latency->counts : std::vector<double>());
+    }
+    for (const Value& value : version->values) put(value.value);
+  }
+  return out.bytes();
 }
 
 }  // namespace
@@ -224,4 +291,188 @@ TEST_CASE("many troubles are cut short") {
   World world;
   Collected first = world.round({"!a", "!b", "!c"}, {"!d", "!e", "!f"});
   CHECK(first.trouble.ends_with("; and 2 more"));
+}
+
+TEST_CASE("a restart is seen by the start time although the counter has overtaken the old one") {
+  World world;
+  world.round({n(0)}, {started(100, n(10))});
+  Collected next = world.round({n(1)}, {started(-7, n(12))});
+  REQUIRE(next.block);
+  CHECK(next.block->canary.requests == 12);
+  REQUIRE(next.block->canary.pods.size() == 1);
+  CHECK(next.block->canary.pods[0].restarts == 1);
+  CHECK(*next.block->canary.pods[0].age == doctest::Approx(3).epsilon(1e-6));
+  Collected after = world.round({n(1)}, {started(-7, n(13))});
+  CHECK(after.block->canary.requests == 1);
+  CHECK(after.block->canary.pods[0].restarts == 0);
+}
+
+TEST_CASE("without a start time a counter that fell is a restart and the age is unknown") {
+  World world;
+  world.round({n(0)}, {n(10, 5)});
+  Collected next = world.round({n(1)}, {n(3, 6)});
+  REQUIRE(next.block);
+  CHECK(next.block->canary.requests == 4);
+  CHECK(next.block->canary.pods[0].restarts == 1);
+  CHECK_FALSE(next.block->canary.pods[0].age);
+  CHECK(next.block->baseline.pods[0].restarts == 0);
+}
+
+TEST_CASE("an instance that was given up and comes back as another process has restarted") {
+  World world;
+  world.round({n(0)}, {started(100, n(10)), n(0)});
+  for (int i = 0; i < 3; ++i) world.round({n(0)}, {"!refused", n(0)});
+  CHECK(world.round({n(0)}, {started(-20, n(50)), n(0)}).block->canary.pods.size() == 1);
+  Collected next = world.round({n(0)}, {started(-20, n(51)), n(0)});
+  REQUIRE(next.block);
+  CHECK(next.block->canary.pods[0].restarts == 1);
+  CHECK(next.block->canary.pods[0].requests == 1);
+}
+
+TEST_CASE("a young instance shows its own part of the latencies at its version's bounds") {
+  World world;
+  std::string coarse = "h_bucket{le=\"0.5\"} 0\nh_bucket{le=\"+Inf\"} 0\n";
+  world.round({n(0) + coarse}, {started(10, n(0) + h(0, 0)), started(1000, n(0) + h(0, 0))});
+  Collected next =
+      world.round({n(0) + coarse}, {started(10, n(0) + h(3, 4)), started(1000, n(0) + h(50, 60))});
+  REQUIRE(next.block);
+  CHECK(*next.block->canary.latency == Histogram{{0.5}, {117, 0}});
+  CHECK(*next.block->canary.pods[0].latency == Histogram{{0.5}, {7, 0}});
+  CHECK_FALSE(next.block->canary.pods[1].latency);
+  CHECK(next.block->canary.pods[1].age);
+  CHECK_FALSE(next.block->baseline.pods[0].latency);
+}
+
+TEST_CASE("a gauge is the mean over the span and over the instances that show it") {
+  World world({gauge("m{area=~\"a|b\"}")});
+  auto m = [](int a, int b) {
+    return n(0) + "m{area=\"a\"} " + std::to_string(a) + "\nm{area=\"b\"} " + std::to_string(b) +
+           "\nm{area=\"c\"} 1000\n";
+  };
+  world.round({n(0)}, {m(900, 0), m(900, 0), n(0)});
+  CHECK_FALSE(world.round({"!refused"}, {m(1, 1), m(10, 10), n(0)}).block);
+  Collected next = world.round({n(0)}, {m(2, 2), m(20, 20), n(0)});
+  REQUIRE(next.block);
+  REQUIRE(next.block->canary.values.size() == 1);
+  CHECK(next.block->canary.values[0].name == "memory");
+  CHECK(next.block->canary.values[0].value == (3.0 + 30.0) / 2);
+  CHECK(next.block->baseline.values.empty());
+}
+
+TEST_CASE("a gauge that is no number is left out and told") {
+  World world({gauge("m")});
+  world.round({n(0)}, {n(0)});
+  Collected next = world.round({n(0) + "m -3\n"}, {n(0) + "m{x=\"1\"} NaN\nm{x=\"2\"} 5\n"});
+  REQUIRE(next.block);
+  CHECK(next.block->baseline.values.at(0).value == -3);
+  CHECK(next.block->canary.values.empty());
+  CHECK(next.trouble == "canary 0: 1 metrics left out whose value is not finite (memory is nan)");
+}
+
+TEST_CASE("a rate is growth per second and instance") {
+  World world({rate(ValueSeries::Per::Instance)});
+  auto r = [](int count) { return n(0) + "r " + std::to_string(count) + "\n"; };
+  world.round({r(100)}, {r(0), r(0)});
+  Collected next = world.round({r(150)}, {r(5), r(10)});
+  REQUIRE(next.block);
+  CHECK(next.block->baseline.values.at(0).value == 10);
+  CHECK(next.block->canary.values.at(0).value == 1.5);
+}
+
+TEST_CASE("a counter per request is its growth by the version's requests") {
+  World world({rate(ValueSeries::Per::Request)});
+  auto r = [](int count, int requests) {
+    return n(requests) + "r " + std::to_string(count) + "\n";
+  };
+  world.round({r(0, 0)}, {r(0, 0)});
+  Collected next = world.round({r(30, 10)}, {r(30, 0)});
+  REQUIRE(next.block);
+  CHECK(next.block->baseline.values.at(0).value == 3);
+  CHECK(next.block->canary.values.empty());
+}
+
+TEST_CASE("saved and loaded at any round it makes the same blocks as without a break") {
+  std::vector<ValueSeries> values = {gauge("m"), rate(ValueSeries::Per::Request)};
+  auto page = [](int i, double start) {
+    return started(start, n(3 * i, i / 2) + h(5 * i, i % 3 + i) + "m 0." + std::to_string(i) +
+                              "\nr " + std::to_string(7 * i) + "\n");
+  };
+  auto play = [&](World& world, int i) {
+    std::string canary = i == 4 || i == 6 ? "!refused" : page(i > 7 ? i - 3 : i, i > 7 ? -38 : 50);
+    return world.round({page(i, 5000), page(2 * i, 10)}, {canary});
+  };
+  World unbroken(values);
+  std::vector<std::string> blocks;
+  for (int i = 0; i < 14; ++i) blocks.push_back(bits(play(unbroken, i).block));
+  CHECK(blocks[5] != "none");
+  CHECK(blocks[6] == "none");
+  for (int killed = 0; killed < 13; ++killed) {
+    CAPTURE(killed);
+    World world(values);
+    for (int i = 0; i < 14; ++i) {
+      CHECK(bits(play(world, i).block) == blocks[static_cast<std::size_t>(i)]);
+      if (i == killed) CHECK(world.load(world.saved()));
+    }
+  }
+}
+
+TEST_CASE("what is loaded covers the time in which davy was away") {
+  World world;
+  world.round({n(0)}, {n(0)});
+  CHECK(world.load(world.saved()));
+  world.pass(55s);
+  Collected next = world.round({n(60)}, {n(6)});
+  REQUIRE(next.block);
+  CHECK(next.block->dt == 60);
+  CHECK(next.block->baseline.requests == 60);
+}
+
+TEST_CASE("after a reboot of the machine nothing counts before the first reading") {
+  for (Duration uptime : {Duration(20s), Duration(1h)}) {
+    CAPTURE(seconds(uptime));
+    World world;
+    world.round({n(0)}, {n(0)});
+    world.round({n(10)}, {n(10)});
+    CHECK(world.load(world.saved()));
+    world.wall += 60'000;
+    world.now = Time{uptime};
+    CHECK_FALSE(world.round({n(60)}, {n(6)}).block);
+    Collected next = world.round({n(61)}, {n(8)});
+    REQUIRE(next.block);
+    CHECK(next.block->dt == 5);
+    CHECK(next.block->baseline.requests == 1);
+    CHECK(next.block->canary.requests == 2);
+    CHECK(next.block->canary.pods[0].restarts == 0);
+  }
+}
+
+TEST_CASE("an archive that is cut, or of other rules, is refused") {
+  World world({gauge("m")});
+  world.round({started(5, n(1) + h(1, 2) + "m 1\n")}, {n(1)});
+  world.round({started(5, n(2) + h(2, 3) + "m 1\n")}, {"!refused"});
+  std::string bytes = world.saved();
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    CAPTURE(length);
+    CHECK_FALSE(world.load(bytes.substr(0, length)));
+  }
+  CHECK(world.load(bytes));
+  World other;
+  CHECK_FALSE(other.load(bytes));
+}
+
+TEST_CASE("an archive with any byte changed is refused or harmless") {
+  World world({gauge("m"), rate(ValueSeries::Per::Instance)});
+  world.round({started(5, n(1) + h(1, 2) + "m 1\nr 1\n")}, {n(1)});
+  world.round({started(5, n(2) + h(2, 3) + "m 1\nr 3\n")}, {"!refused"});
+  std::string bytes = world.saved();
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    for (char flip : {'\x01', '\x80', '\xff'}) {
+      std::string changed = bytes;
+      changed[at] = static_cast<char>(changed[at] ^ flip);
+      World fresh({gauge("m"), rate(ValueSeries::Per::Instance)});
+      if (!fresh.load(changed)) continue;
+      fresh.round({started(5, n(3) + h(3, 3) + "m 1\nr 4\n")}, {n(2)});
+      fresh.round({started(5, n(4) + h(3, 4) + "m 1\nr 5\n")}, {n(3)});
+    }
+  }
 }
