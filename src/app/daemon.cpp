@@ -67,13 +67,6 @@ sigset_t handled_signals() {
   return set;
 }
 
-/// Evidence is kept over a reload only when nothing that made it has changed.
-bool is_same(const config::Deployment& a, const config::Deployment& b) {
-  return a.name == b.name && a.revision == b.revision && a.source == b.source &&
-         a.settings == b.settings && a.requests == b.requests && a.policy == b.policy &&
-         a.stages == b.stages;
-}
-
 class Daemon {
  public:
   Daemon(const DaemonOptions& options, config::Config config)
@@ -182,8 +175,9 @@ void Daemon::apply(const config::Config& config) {
   std::vector<std::string> names;
   for (const config::Deployment& d : config.deployments) {
     names.push_back(d.name);
-    auto same = std::find_if(old.begin(), old.end(),
-                             [&](const auto& watch) { return is_same(watch->deployment(), d); });
+    auto same = std::find_if(old.begin(), old.end(), [&](const auto& watch) {
+      return watch->deployment().settings == d.settings;
+    });
     if (same != old.end()) {
       next.push_back(*same);
       continue;
@@ -194,7 +188,8 @@ void Daemon::apply(const config::Config& config) {
     next.push_back(std::make_shared<DeploymentWatch>(
         d, DeploymentWatch::Means{
                clock_, scrape_workers_, watchdog_, metrics_,
-               [this](DeploymentView view) { noticeboard_.pin_deployment(std::move(view)); }}));
+               [this](DeploymentView view) { noticeboard_.pin_deployment(std::move(view)); },
+               config_.state_dir}));
     next.back()->start();
   }
   *deployments_.lock() = next;

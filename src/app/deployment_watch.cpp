@@ -2,12 +2,26 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <cmath>
+#include <fstream>
 #include <utility>
 
 #include "base/log.h"
 #include "base/thread_name.h"
+#include "sources/recording.h"
 
 namespace davy::app {
+namespace {
+
+/// A name for the time since the machine started, within which the steady clock goes on.
+std::string this_boot() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
+}
+
+}  // namespace
 
 DeploymentWatch::DeploymentWatch(const config::Deployment& deployment, Means means)
     : deployment_(deployment),
@@ -15,6 +29,7 @@ DeploymentWatch::DeploymentWatch(const config::Deployment& deployment, Means mea
       // The config has tried this kind with these settings before, so it cannot refuse now.
       source_(*deployment.source->make(deployment.source_options, deployment.requests,
                                        deployment.policy.value_series())) {
+  if (!means_.state_dir.empty()) keeper_.emplace(means_.state_dir, deployment.name, means_.workers);
   begin_run(deployment.revision);
   pin();
 }
@@ -45,7 +60,10 @@ void DeploymentWatch::stop() {
 }
 
 void DeploymentWatch::begin_run(std::string revision) {
-  judge_ = std::make_unique<canary::Judge>(deployment_.policy, deployment_.stages);
+  config::Policy policy = deployment_.policy;
+  // Evidence that was lost may have looked bad: the chance of a false rollback is not spent twice.
+  policy.false_rollback *= std::exp2(-lost_);
+  judge_ = std::make_unique<canary::Judge>(policy, deployment_.stages);
   revision_ = std::move(revision);
   weight_ = deployment_.stages.empty() ? std::nullopt : std::optional(deployment_.stages.front());
   zero_ = means_.clock.now();
@@ -54,6 +72,7 @@ void DeploymentWatch::begin_run(std::string revision) {
 
 /// Rounds start at start + k x every, so that blocks keep their length.
 void DeploymentWatch::serve(const std::stop_token& stop) {
+  if (keeper_) resume();
   Time start = means_.clock.now();
   Time due = start;
   while (!stop.stop_requested()) {
@@ -68,7 +87,9 @@ void DeploymentWatch::serve(const std::stop_token& stop) {
     std::optional<double> weight = std::exchange(wishes_.new_weight, std::nullopt);
     lock.unlock();
     if (revision) {
+      lost_ = 0;
       begin_run(*std::move(revision));
+      if (keeper_) keeper_->begin_run();
       pin();
     }
     if (weight) weight_ = weight;
@@ -89,7 +110,85 @@ void DeploymentWatch::round() {
   means_.metrics.collected(deployment_.name, collected.block.has_value(),
                            !collected.trouble.empty());
   trouble_ = collected.trouble;
+  // Saved before it is told, so that a verdict that somebody saw is not taken back by a restart.
+  if (keeper_) save(collected.block);
   pin();
+}
+
+void DeploymentWatch::resume() {
+  Result<std::string> saved = keeper_->load();
+  if (saved && saved->empty()) {
+    keeper_->begin_run();
+    return;
+  }
+  if (!saved) ++lost_;
+  Result<Done> done = saved ? restore(*saved) : Result<Done>(saved.error());
+  means_.metrics.resumed(deployment_.name, static_cast<bool>(done));
+  if (done) {
+    log::info("goes on with the saved run",
+              {{"deployment", deployment_.name}, {"revision", revision_}});
+    pin();
+    return;
+  }
+  log::warn("the saved run cannot be gone on with; a new one begins",
+            {{"deployment", deployment_.name}, {"why", done.error().what}});
+  begin_run(deployment_.revision);
+  keeper_->begin_run();
+}
+
+Result<Done> DeploymentWatch::restore(const std::string& bytes) {
+  Archive in = Archive::reader(bytes);
+  std::string settings;
+  in(settings, lost_);
+  if (!in.failed() && settings != deployment_.settings) {
+    lost_ = 0;
+    return Error{"the deployment's settings have changed"};
+  }
+  begin_run(deployment_.revision);  // with the level that the saved run had
+  archive(in);
+  if (!in.failed() && in.at_end()) return Done{};
+  // It may be half read: nothing of it is kept.
+  source_ = *deployment_.source->make(deployment_.source_options, deployment_.requests,
+                                      deployment_.policy.value_series());
+  ++lost_;
+  return Error{"it is not what this davy saves"};
+}
+
+/// The run, and what its source has counted.
+void DeploymentWatch::archive(Archive& a) {
+  std::string boot = this_boot();
+  WallMillis wall = means_.clock.wall();
+  Time now = means_.clock.now();
+  std::string saved_boot = boot;
+  WallMillis saved_wall = wall;
+  Time saved_now = now;
+  a(revision_, weight_, zero_.since_boot, saved_boot, saved_wall, saved_now.since_boot);
+  a(*judge_);
+  // After a reboot the steady clock has begun anew: the run's time goes on by the wall's.
+  bool rebooted = saved_boot != boot;
+  if (a.reading() && rebooted) {
+    auto away = std::chrono::milliseconds(std::max<WallMillis>(0, wall - saved_wall));
+    zero_ = {now.since_boot - (saved_now - zero_) - away};
+  }
+  a(*source_);
+}
+
+void DeploymentWatch::save(const std::optional<Block>& judged) {
+  Archive out = Archive::writer();
+  std::string settings = deployment_.settings;
+  out(settings, lost_);
+  archive(out);
+  keeper_->save(out.bytes(), judged ? source::recording_line(*judged) : "");
+  bool unsaved = !keeper_->trouble().empty();
+  means_.metrics.saved(deployment_.name, !unsaved);
+  if (unsaved == unsaved_told_) return;
+  if (unsaved) {
+    log::warn("the run cannot be saved; a restart would fall back to what was saved last",
+              {{"deployment", deployment_.name}, {"why", keeper_->trouble()}});
+  } else {
+    log::info("the run is saved again", {{"deployment", deployment_.name}});
+  }
+  unsaved_told_ = unsaved;
 }
 
 void DeploymentWatch::pin() {

@@ -14,6 +14,8 @@
 #include <string>
 #include <thread>
 
+#include "app/run_keeper.h"
+#include "base/archive.h"
 #include "base/workers.h"
 #include "canary/judge.h"
 #include "config/config.h"
@@ -32,6 +34,7 @@ class DeploymentWatch {
     net::Watchdog& watchdog;
     telemetry::Metrics& metrics;
     std::function<void(DeploymentView)> pin;
+    std::string state_dir;  // "" = runs do not survive a restart
   };
 
   DeploymentWatch(const config::Deployment& deployment, Means means);
@@ -58,7 +61,12 @@ class DeploymentWatch {
 
   void serve(const std::stop_token& stop);
   void begin_run(std::string revision);
+  /// Goes on with the run that was saved, if it is this deployment's.
+  void resume();
+  Result<Done> restore(const std::string& bytes);
   void round();
+  void save(const std::optional<Block>& judged);
+  void archive(Archive& a);
   void pin();
   void tell(const DeploymentView& view);
 
@@ -69,10 +77,13 @@ class DeploymentWatch {
   std::string revision_;
   std::optional<double> weight_;  // the stage's share of traffic, when stages are configured
   Time zero_;                     // the run's t = 0
-  std::string trouble_;           // of the last round
+  int lost_ = 0;                  // runs of this revision whose evidence was lost
+  std::optional<RunKeeper> keeper_;
+  std::string trouble_;  // of the last round
   // What the log knows.
   std::optional<VerdictKind> verdict_told_;
   bool trouble_told_ = false;
+  bool unsaved_told_ = false;
   Wishes wishes_;
   std::jthread thread_;
 };

@@ -63,7 +63,7 @@ struct Deployment {
   RequestSeries requests;
   Policy policy;
   std::vector<double> stages;  // the canary's shares of traffic, ascending, 0..1; may be empty
-  std::string settings;        // as Check::settings
+  std::string settings;        // all of it, as Check::settings
   int line = 0;
 };
 
@@ -82,6 +82,7 @@ struct Config {
   Address health{"0.0.0.0", 8686};
   Address api{"127.0.0.1", 8687};
   Duration drain_delay = std::chrono::seconds(5);  // how long to answer on after SIGTERM
+  std::string state_dir;                           // where runs survive a restart; "" = nowhere
   Log log;
   std::vector<Check> checks;
   std::vector<Deployment> deployments;

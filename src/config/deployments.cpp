@@ -16,6 +16,7 @@ class DeploymentReader {
   DeploymentReader(const Node& node, std::size_t number, const Kinds& kinds, Problems& problems)
       : settings_(node, label(node, number), problems), kinds_(kinds) {
     deployment_.line = node.line;
+    deployment_.settings = fingerprint(node);
   }
 
   Deployment read() {
@@ -98,7 +99,6 @@ class DeploymentReader {
       return;
     }
     deployment_.source = kinds_.sources[static_cast<std::size_t>(kind - names.begin())];
-    deployment_.settings = fingerprint(node);
     make_source(chosen, source.inside(chosen.key), requests);
   }
 

@@ -65,6 +65,7 @@ Config read_config(const Node& root, const Kinds& kinds, Problems& problems) {
   settings.read("service", config.service);
   if (const Node* node = settings.find("listen")) read_listen(*node, problems, config);
   settings.read("drain_delay", config.drain_delay);
+  settings.read("state_dir", config.state_dir);
   if (const Node* node = settings.find("log")) read_log(*node, problems, config.log);
   if (const Node* list = list_of(settings, "checks"))
     config.checks = read_checks(*list, kinds, problems);

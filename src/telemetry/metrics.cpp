@@ -112,6 +112,10 @@ struct Metrics::Impl {
                                        .Add({});
   prometheus::Family<prometheus::Counter>& rounds =
       counter(registry, "davy_source_rounds_total", "Rounds of a deployment's source.");
+  prometheus::Family<prometheus::Counter>& saves =
+      counter(registry, "davy_run_saves_total", "Times a run was written to disk, by result.");
+  prometheus::Family<prometheus::Counter>& resumes =
+      counter(registry, "davy_run_resumes_total", "Saved runs found at the start, by result.");
   prometheus::Family<prometheus::Counter>& requests =
       counter(registry, "davy_http_requests_total", "Answers given.");
   prometheus::Family<prometheus::Counter>& shed =
@@ -145,6 +149,14 @@ void Metrics::collected(const std::string& deployment, bool block, bool trouble)
             {"block", block ? "yes" : "no"},
             {"trouble", trouble ? "yes" : "no"}})
       .Increment();
+}
+
+void Metrics::saved(const std::string& deployment, bool ok) {
+  impl_->saves.Add({{"deployment", deployment}, {"result", ok ? "ok" : "failed"}}).Increment();
+}
+
+void Metrics::resumed(const std::string& deployment, bool ok) {
+  impl_->resumes.Add({{"deployment", deployment}, {"result", ok ? "ok" : "refused"}}).Increment();
 }
 
 void Metrics::request(std::string_view listener, int status) {

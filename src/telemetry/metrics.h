@@ -26,6 +26,10 @@ class Metrics {
   void check_given_up(const std::string& check);
   void no_worker();
   void collected(const std::string& deployment, bool block, bool trouble);
+  /// A run was written to disk, or could not be.
+  void saved(const std::string& deployment, bool ok);
+  /// A saved run was found at the start, and gone on with or not.
+  void resumed(const std::string& deployment, bool ok);
   void request(std::string_view listener, int status);
   void reloaded(bool ok);
   void shed(std::string_view listener);

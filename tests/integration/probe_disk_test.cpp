@@ -9,36 +9,9 @@
 
 #include "lab/probe.h"
 #include "lab/process.h"
+#include "lab/tmpfs.h"
 
 using namespace davy;
-
-namespace {
-
-/// A filesystem of its own on a temporary directory. Absent when this process may not mount.
-class Tmpfs {
- public:
-  explicit Tmpfs(const std::string& options) {
-    mounted_ = mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, options.c_str()) == 0;
-    if (!mounted_)
-      MESSAGE("skipped: a small filesystem needs the right to mount (" << std::strerror(errno)
-                                                                       << ")");
-  }
-  ~Tmpfs() {
-    if (mounted_) umount2(dir_.path().c_str(), MNT_DETACH);
-  }
-  explicit operator bool() const { return mounted_; }
-  const std::string& path() const { return dir_.path(); }
-  std::string operator/(const std::string& name) const { return dir_ / name; }
-  void make_read_only() const {
-    REQUIRE(mount(nullptr, dir_.path().c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0);
-  }
-
- private:
-  lab::TempDir dir_;
-  bool mounted_ = false;
-};
-
-}  // namespace
 
 TEST_CASE("a disk with room passes and tells its free bytes") {
   lab::TempDir dir;
@@ -51,7 +24,7 @@ TEST_CASE("a disk with room passes and tells its free bytes") {
 }
 
 TEST_CASE("a disk that fills up passes, then warns, then fails") {
-  Tmpfs fs("size=1m");
+  lab::Tmpfs fs("size=1m");
   if (!fs) return;
   lab::Settings settings = {{"path", fs.path()}, {"min_free", "200KiB"}, {"warn_below", "600KiB"}};
   CHECK(lab::run_probe("disk", settings).kind == Outcome::Kind::Pass);
@@ -73,7 +46,7 @@ TEST_CASE("a disk that fills up passes, then warns, then fails") {
 }
 
 TEST_CASE("a disk without limits must have five percent left") {
-  Tmpfs fs("size=1m");
+  lab::Tmpfs fs("size=1m");
   if (!fs) return;
   CHECK(lab::run_probe("disk", {{"path", fs.path()}}).kind == Outcome::Kind::Pass);
   lab::write_file(fs / "a", std::string(980 * 1024, 'a'));
@@ -84,7 +57,7 @@ TEST_CASE("a disk without limits must have five percent left") {
 }
 
 TEST_CASE("a disk that has room but no inodes fails") {
-  Tmpfs fs("size=1m,nr_inodes=20");
+  lab::Tmpfs fs("size=1m,nr_inodes=20");
   if (!fs) return;
   lab::Settings settings = {{"path", fs.path()}, {"min_free_inodes", "20%"}};
   CHECK(lab::run_probe("disk", settings).kind == Outcome::Kind::Pass);
@@ -100,7 +73,7 @@ TEST_CASE("a disk that has room but no inodes fails") {
 }
 
 TEST_CASE("a filesystem that counts no inodes is not failed for them") {
-  Tmpfs fs("size=1m,nr_inodes=0");
+  lab::Tmpfs fs("size=1m,nr_inodes=0");
   if (!fs) return;
   struct statvfs raw {};
   REQUIRE(statvfs(fs.path().c_str(), &raw) == 0);
@@ -110,7 +83,7 @@ TEST_CASE("a filesystem that counts no inodes is not failed for them") {
 }
 
 TEST_CASE("a read-only mount fails hard when it must be writable and passes otherwise") {
-  Tmpfs fs("size=1m");
+  lab::Tmpfs fs("size=1m");
   if (!fs) return;
   fs.make_read_only();
   CHECK(lab::run_probe("disk", {{"path", fs.path()}}).kind == Outcome::Kind::Pass);

@@ -8,6 +8,10 @@ namespace davy::lab {
 
 Agent::Agent(const std::string& config) : health_port_(free_port()), api_port_(free_port()) {
   write(config);
+  start_again();
+}
+
+void Agent::start_again() {
   process_.emplace(Command{{DAVY_BINARY, "agent", "--config", dir_ / "davy.yaml"}});
   bool up = eventually([this] {
     return !process_->running() || (health("/livez").status != 0 && get("/").status != 0);

@@ -27,6 +27,10 @@ class Agent {
   Answer health(const std::string& path, Duration patience = std::chrono::seconds(5));
   Answer post(const std::string& path, const std::string& body);
 
+  /// SIGKILL: it has no chance to tidy up.
+  void kill() { process_->kill(); }
+  /// Starts again, on the same ports and config.
+  void start_again();
   /// Replaces the config and sends SIGHUP.
   void reload(const std::string& config);
   Process& process() { return *process_; }

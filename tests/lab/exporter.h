@@ -20,6 +20,11 @@ class Exporter {
         server_([this](const Connection& c) { serve(c); }) {}
 
   std::string url() const { return server_.url("/metrics"); }
+  double requests() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return requests_;
+  }
+  double per_scrape() const { return per_scrape_; }
   void set(double per_scrape, double error_rate) {
     std::lock_guard<std::mutex> lock(mutex_);
     per_scrape_ = per_scrape;

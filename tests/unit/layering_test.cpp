@@ -31,7 +31,8 @@ Allowed rooms() {
       {"schedule", {"health", "net", "telemetry"}},
       {"canary", {"stats", "config"}},
       {"serve", {"health", "canary", "telemetry"}},
-      {"app", {"serve", "schedule", "canary", "sources", "probes"}},
+      {"store", {"base"}},
+      {"app", {"serve", "store", "schedule", "canary", "sources", "probes"}},
   };
   for (bool grew = true; grew;) {  // what a neighbour may include, its user may too
     grew = false;
