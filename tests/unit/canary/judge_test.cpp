@@ -2,82 +2,12 @@
 
 #include <doctest/doctest.h>
 #include <cmath>
-#include <random>
+
+#include "unit/canary/traffic.h"
 
 using namespace davy;
+using namespace davy::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// Draws blocks of two versions: Poisson arrivals, exponential latencies on buckets 8 % apart.
-struct Traffic {
-  double per_second = 1000;
-  double share = 0.2;
-  double baseline_errors = 0.002, canary_errors = 0.002;
-  double canary_slower = 1;
-  bool with_latency = true;
-  std::vector<double> bounds = fine_bounds();
-  std::optional<double> weight;
-  std::mt19937_64 random{42};
-  double t = 0;
-
-  static std::vector<double> fine_bounds() {
-    std::vector<double> all;
-    for (double b = 0.001; b < 5; b *= 1.08) all.push_back(b);
-    return all;
-  }
-
-  VersionCounts draw(double mean, double errors, double scale) {
-    VersionCounts v;
-    v.requests = static_cast<double>(std::poisson_distribution<long>(mean)(random));
-    v.errors = static_cast<double>(
-        std::binomial_distribution<long>(static_cast<long>(v.requests), errors)(random));
-    if (!with_latency) return v;
-    Histogram h{bounds, std::vector<double>(bounds.size() + 1, 0.0)};
-    std::lognormal_distribution<double> takes(std::log(0.02 * scale), 0.5);
-    for (int i = 0; i < static_cast<int>(v.requests); ++i) {
-      ++h.counts[static_cast<std::size_t>(
-          std::lower_bound(bounds.begin(), bounds.end(), takes(random)) - bounds.begin())];
-    }
-    v.latency = h;
-    return v;
-  }
-
-  Block next(double dt = 5) {
-    Block b;
-    b.dt = dt;
-    b.t = t += dt;
-    b.weight = weight;
-    b.baseline = draw(per_second * (1 - share) * dt, baseline_errors, 1);
-    b.canary = draw(per_second * share * dt, canary_errors, canary_slower);
-    return b;
-  }
-};
-
-config::Policy policy() {
-  config::Policy p;
-  p.warm_up = 0s;
-  return p;
-}
-
-/// Feeds up to `blocks` blocks; stops at a pass or fail.
-const Verdict& run(canary::Judge& judge, Traffic& traffic, int blocks) {
-  for (int i = 0; i < blocks; ++i) {
-    judge.see(traffic.next());
-    VerdictKind kind = judge.verdict().kind;
-    if (kind == VerdictKind::Fail || kind == VerdictKind::Pass) break;
-  }
-  return judge.verdict();
-}
-
-const MetricVerdict& metric(const Verdict& v, std::string_view name) {
-  for (const MetricVerdict& m : v.metrics) {
-    if (m.name == name) return m;
-  }
-  throw std::runtime_error("no such metric");
-}
-
-}  // namespace
 
 TEST_CASE("nothing seen is inconclusive and says so") {
   canary::Judge judge(policy(), {});
