@@ -58,7 +58,7 @@ class Archive {
       return;
     }
     word = 0;
-    for (int i = 0; i < 8; ++i)
+    for (unsigned i = 0; i < 8; ++i)
       word |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes_[at_ + i])) << (8 * i);
     at_ += 8;
   }

@@ -1,8 +1,8 @@
 #include "sources/recording.h"
 
 #include <doctest/doctest.h>
+#include <bit>
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <limits>
 #include <random>
@@ -35,7 +35,7 @@ std::string wrong_head(const std::string& head) {
 }
 
 bool same_bits(double a, double b) {
-  return std::memcmp(&a, &b, sizeof a) == 0;
+  return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
 }
 
 bool same(const std::vector<double>& a, const std::vector<double>& b) {
@@ -247,8 +247,7 @@ TEST_CASE("a block that is written reads back to the same bits") {
   auto any = [&] {
     double n = 0;
     do {
-      std::uint64_t word = random();
-      std::memcpy(&n, &word, sizeof n);
+      n = std::bit_cast<double>(random());
     } while (!std::isfinite(n));
     return n;
   };
