@@ -120,6 +120,7 @@ struct LoadedPolicy {
   std::vector<Problem> problems;
 };
 LoadedPolicy load_policy_file(const std::string& file);
+LoadedPolicy load_policy_text(std::string_view yaml, const std::string& file);
 
 /// The effective config with its arithmetic, for people: what `davy config check` prints.
 std::string explain(const Config& config);

@@ -142,10 +142,15 @@ Loaded load_file(const std::string& file, const Kinds& kinds) {
 
 LoadedPolicy load_policy_file(const std::string& file) {
   Problems problems(file);
+  if (std::optional<std::string> content = content_of(file, problems))
+    return load_policy_text(*content, file);
+  return {std::nullopt, problems.sorted()};
+}
+
+LoadedPolicy load_policy_text(std::string_view yaml, const std::string& file) {
+  Problems problems(file);
   LoadedPolicy loaded;
-  std::optional<std::string> content = content_of(file, problems);
-  std::optional<Node> root = content ? read_tree(*content, problems) : std::nullopt;
-  if (root) {
+  if (std::optional<Node> root = read_tree(yaml, problems)) {
     const Node* inside = root->find("policy");
     bool is_wrapped = inside != nullptr && root->items.size() == 1;
     loaded.policy = read_policy(is_wrapped ? *inside : *root, is_wrapped ? "policy" : "", problems);
