@@ -61,6 +61,7 @@ struct SourceContext {
   net::Watchdog& watchdog;
   Workers& workers;
   const Clock& clock;
+  bool canary_alone = false;  // V2 has all the traffic: V1 may be gone
 };
 
 /// What one round brought.

@@ -98,7 +98,11 @@ void DeploymentWatch::serve(const std::stop_token& stop) {
 
 void DeploymentWatch::round() {
   Deadline deadline(means_.clock.now() + source_->every());
-  Collected collected = source_->collect({deadline, means_.watchdog, means_.workers, means_.clock});
+  Collected collected = source_->collect({.deadline = deadline,
+                                          .watchdog = means_.watchdog,
+                                          .workers = means_.workers,
+                                          .clock = means_.clock,
+                                          .canary_alone = weight_ && *weight_ >= 1});
   double t = seconds(means_.clock.now() - zero_);
   if (collected.block) {
     collected.block->t = t;

@@ -41,6 +41,7 @@ std::string told(const std::vector<std::string>& troubles) {
 
 /// What is known of the round so far.
 struct Rounds::Round {
+  bool canary_alone = false;
   bool is_complete = true;  // every target that is waited for has answered
   bool is_blind = false;
   std::vector<std::string> urgent{};  // why it is blind
@@ -66,13 +67,15 @@ Rounds::Rounds(const Rules& rules)
       error_labels_(text::join(rules.error_labels, ", ")),
       values_(rules.values) {}
 
-Collected Rounds::finish_round(const std::vector<Answer>& answers, Time now, WallMillis wall) {
+Collected Rounds::finish_round(const std::vector<Answer>& answers, Time now, WallMillis wall,
+                               bool canary_alone) {
   check_clocks(now, wall);
   std::set<std::string> present;
   for (const Answer& answer : answers) present.insert(answer.key);
   std::erase_if(targets_, [&](const auto& item) { return present.count(item.first) == 0; });
 
   Round round;
+  round.canary_alone = canary_alone;
   for (const Answer& answer : answers) see(answer, round);
   judge_sides(answers, round);
 
@@ -148,7 +151,9 @@ void Rounds::judge_sides(const std::vector<Answer>& answers, Round& round) const
       if (!seen.requests) without_requests = &answer;
       if (seen.requests && !seen.errors) without_errors = &answer;
     }
+    bool may_be_gone = round.canary_alone && side == Side::Baseline;
     auto tell = [&](bool is_whole_side, std::string what) {
+      is_whole_side = is_whole_side && !may_be_gone;
       round.is_blind |= is_whole_side;
       (is_whole_side ? round.urgent : round.troubles).push_back(std::move(what));
     };
@@ -223,7 +228,7 @@ std::optional<Block> Rounds::block_of(std::array<Version, 2>& versions, Time sta
                                       Round& round) const {
   Version& baseline = versions[index(Side::Baseline)];
   Version& canary = versions[index(Side::Canary)];
-  if (!baseline.is_counted || !canary.is_counted) return std::nullopt;
+  if (!canary.is_counted || !(baseline.is_counted || round.canary_alone)) return std::nullopt;
   Block block;
   block.dt = seconds(now_ - start);
   for (Version& version : versions) {

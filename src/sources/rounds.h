@@ -38,7 +38,9 @@ class Rounds {
 
   /// REQUIRES: `answers` holds every target once; those of earlier rounds that are not in it are
   /// forgotten. `now` does not go back.
-  Collected finish_round(const std::vector<Answer>& answers, Time now, WallMillis wall);
+  /// `canary_alone` = V1 may be gone: then a block needs V2 only.
+  Collected finish_round(const std::vector<Answer>& answers, Time now, WallMillis wall,
+                         bool canary_alone = false);
 
   /// What was saved under other rules, or makes no sense, makes the archive fail.
   void archive(Archive& state);

@@ -90,7 +90,7 @@ class Scrape final : public Source {
           reading ? std::move(*reading)
                   : Error{fmt::format("no answer within {}", units::show(settings_.timeout))};
     }
-    return rounds_.finish_round(answers, now, wall);
+    return rounds_.finish_round(answers, now, wall, ctx.canary_alone);
   }
 
   Duration every() const override { return settings_.every; }

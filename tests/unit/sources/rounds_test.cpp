@@ -17,6 +17,7 @@ struct World {
   std::optional<Rounds> rounds;
   Time now{100s};
   WallMillis wall = 1'800'000'000'000;
+  bool canary_alone = false;
 
   explicit World(const std::vector<ValueSeries>& values = {})
       : rules(*Rules::compile(
@@ -38,7 +39,7 @@ struct World {
         answers.push_back({name, name, name, {side}, std::move(reading)});
       }
     }
-    return rounds->finish_round(answers, now, wall);
+    return rounds->finish_round(answers, now, wall, canary_alone);
   }
 
   void pass(std::chrono::seconds time) {
@@ -482,4 +483,18 @@ TEST_CASE("an archive with any byte changed is refused or harmless") {
       fresh.round({started(5, n(4) + h(3, 4) + "m 1\nr 5\n")}, {n(3)});
     }
   }
+}
+
+TEST_CASE("with all the traffic on the canary the baseline may be gone") {
+  World world;
+  world.round({n(100)}, {n(100)});
+  for (int i = 0; i < 4; ++i) world.round({"!refused"}, {n(200 + i)});
+  CHECK(world.round({"!refused"}, {n(300)}).blind);
+  world.canary_alone = true;
+  Collected collected = world.round({"!refused"}, {n(400)});
+  CHECK_FALSE(collected.blind);
+  REQUIRE(collected.block);
+  CHECK(collected.block->canary.requests == 100);
+  CHECK(collected.block->baseline.requests == 0);
+  CHECK_FALSE(world.round({"!refused"}, {"!refused"}).block);
 }
