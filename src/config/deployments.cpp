@@ -113,6 +113,9 @@ class DeploymentReader {
     if (is_of_requests(made.error().setting)) {
       Settings series(*requests, settings_.inside("requests"), settings_.problems());
       blame(series, made.error());
+    } else if (made.error().setting == "metrics") {
+      Settings policy(*settings_.find("policy"), settings_.inside("policy"), settings_.problems());
+      blame(policy, made.error());
     } else {
       blame(settings, made.error());
     }

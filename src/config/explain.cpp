@@ -103,26 +103,82 @@ std::string in_words(const std::vector<double>& quantiles) {
   return text::join(words, ", ");
 }
 
+/// "rolls back", or what remains of that after severity, trust and muting.
+std::string does(const Standing& standing) {
+  if (standing.muted) return "does nothing (muted)";
+  constexpr std::string_view kDoes[] = {"only records (shadow)", "only tells", "holds",
+                                        "rolls back"};
+  return std::string(kDoes[static_cast<int>(standing.effect())]);
+}
+
+std::string explain(const ErrorRatePolicy& errors) {
+  std::string out = fmt::format("    {} when the canary's error rate is proven above {}\n",
+                                does(errors.standing), in_words(errors.fail));
+  if (errors.max) {
+    out += fmt::format("      or above {}, unless the baseline's is, too (then it holds)\n",
+                       percent(*errors.max));
+  }
+  if (errors.warn)
+    out += fmt::format("    holds when it is proven above {}\n", in_words(*errors.warn));
+  return out;
+}
+
+std::string explain(const LatencyPolicy& latency) {
+  std::string quantiles = in_words(latency.quantiles);
+  std::string out = fmt::format("    {} when any of {} is proven more than {} slower\n",
+                                does(latency.standing), quantiles, percent(latency.fail_increase));
+  for (const LatencyLimit& limit : latency.max) {
+    out += fmt::format("      or more than {} of requests take longer than {}\n",
+                       percent(1 - limit.quantile), units::show_latency(limit.seconds));
+  }
+  out += fmt::format("    holds when any of {} is proven more than {} slower\n", quantiles,
+                     percent(latency.warn_increase));
+  return out;
+}
+
+std::string explain(const ValuePolicy& metric) {
+  bool up = metric.bad == ValuePolicy::Bad::Up;
+  std::string margin =
+      fmt::format("{:.4g} x {}{}", metric.fail.ratio, up ? "the baseline's" : "the canary's",
+                  metric.fail.absolute == 0 ? "" : fmt::format(" + {:g}", metric.fail.absolute));
+  return up ? fmt::format("    {} when the canary's {} is proven above {}\n", does(metric.standing),
+                          metric.series.name, margin)
+            : fmt::format("    {} when the baseline's {} is proven above {}\n",
+                          does(metric.standing), metric.series.name, margin);
+}
+
 std::string explain(const Policy& policy) {
   constexpr std::string_view kUndecided[] = {"holds", "advances", "rolls back"};
-  const ErrorRatePolicy& errors = policy.error_rate;
-  std::string out;
-  out += fmt::format("    rolls back when the canary's error rate is proven above {}\n",
-                     in_words(errors.fail));
-  if (policy.latency) {
-    const LatencyPolicy& latency = *policy.latency;
-    out += fmt::format("      or any of {} proven more than {} slower\n",
-                       in_words(latency.quantiles), percent(latency.fail_increase));
-    out += fmt::format("    holds when any of {} is proven more than {} slower\n",
-                       in_words(latency.quantiles), percent(latency.warn_increase));
-  } else {
-    out += "    latency is not judged\n";
+  std::string out = explain(policy.error_rate);
+  out += policy.latency ? explain(*policy.latency) : "    latency is not judged\n";
+  if (policy.restarts) {
+    out += fmt::format(
+        "    {} when its instances are proven to restart more than 1.2 x as often as the "
+        "baseline's + {:g} a day\n",
+        does(policy.restarts->standing), policy.restarts->per_day);
   }
-  out +=
-      fmt::format("    advances when the error rate is proven below {}\n", in_words(errors.pass));
+  for (const ValuePolicy& metric : policy.metrics) out += explain(metric);
+  if (policy.hold_on_warn) out += "    holds when anything is proven worse at all\n";
+  if (policy.traffic_share) {
+    out += fmt::format("    holds when the canary's share of traffic is more than {} off (odds)\n",
+                       percent(policy.traffic_share->tolerance));
+  }
+  out += fmt::format("    advances when the error rate is proven below {}\n",
+                     in_words(policy.error_rate.pass));
   if (policy.latency) {
     out += fmt::format("      and every quantile proven less than {} slower\n",
                        percent(policy.latency->pass_increase));
+  }
+  for (const ValuePolicy& metric : policy.metrics) {
+    if (metric.standing.effect() >= Effect::Hold)
+      out += fmt::format("      and {} proven within its tolerance\n", metric.series.name);
+  }
+  if (policy.aa_period > Duration::zero()) {
+    out += fmt::format(
+        "    judges nothing in a run's first {}, when both versions must be the same: it learns "
+        "how "
+        "much they differ\n",
+        units::show(policy.aa_period));
   }
   out += fmt::format(
       "    is wrong at most so often: {} tolerable canaries rolled back, {} held, and per stage {} "
@@ -172,6 +228,10 @@ std::string explain(const Config& config) {
                                 config.health.text(), config.api.text());
   out += fmt::format("  answers \"not ready\" for {} after SIGTERM, then leaves\n",
                      units::show(config.drain_delay));
+  out += config.state_dir.empty()
+             ? "  keeps evidence in memory: a restart begins every run anew (state_dir would keep "
+               "it)\n"
+             : fmt::format("  keeps runs in {}, over restarts\n", config.state_dir);
   if (!config.checks.empty()) {
     out += "\nchecks\n";
     for (const Check& check : config.checks) out += explain(check);

@@ -67,7 +67,10 @@ class OwnMetricReader {
       return;
     }
     if (!increase && !decrease) {
-      settings_.problem("max_increase", "is missing, or max_decrease (20% is usual)");
+      bool is_there =
+          settings_.find("max_increase") != nullptr || settings_.find("max_decrease") != nullptr;
+      if (!is_there)
+        settings_.problem("max_increase", "is missing, or max_decrease (20% is usual)");
       return;
     }
     if (increase) {
