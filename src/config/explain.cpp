@@ -228,10 +228,11 @@ std::string explain(const Config& config) {
                                 config.health.text(), config.api.text());
   out += fmt::format("  answers \"not ready\" for {} after SIGTERM, then leaves\n",
                      units::show(config.drain_delay));
-  out += config.state_dir.empty()
-             ? "  keeps evidence in memory: a restart begins every run anew (state_dir would keep "
-               "it)\n"
-             : fmt::format("  keeps runs in {}, over restarts\n", config.state_dir);
+  if (!config.state_dir.empty()) {
+    out += fmt::format("  keeps runs in {}, over restarts\n", config.state_dir);
+  } else if (!config.deployments.empty()) {
+    out += "  keeps evidence in memory: a restart begins every run anew (state_dir keeps it)\n";
+  }
   if (!config.checks.empty()) {
     out += "\nchecks\n";
     for (const Check& check : config.checks) out += explain(check);
