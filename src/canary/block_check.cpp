@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <string_view>
 
 namespace davy::canary {
@@ -10,15 +11,17 @@ namespace {
 
 constexpr double kMostCount = 1e15;  // beyond it doubles no longer count one by one
 
+bool is_count(double x) {
+  return x >= 0 && x <= kMostCount && x == static_cast<double>(static_cast<std::int64_t>(x));
+}
+
 std::optional<std::string> wrong_count(double count, std::string_view what) {
+  if (is_count(count)) return std::nullopt;
   if (!std::isfinite(count)) return fmt::format("{} is not a number", what);
   if (count < 0) return fmt::format("{} is negative ({:g})", what, count);
   if (count > kMostCount) return fmt::format("{} is more than {:g}", what, kMostCount);
-  if (count != std::floor(count)) {
-    return fmt::format("{} is {:g}, not a whole number (counts must be raw, not extrapolated)",
-                       what, count);
-  }
-  return std::nullopt;
+  return fmt::format("{} is {:g}, not a whole number (counts must be raw, not extrapolated)", what,
+                     count);
 }
 
 std::optional<std::string> wrong_with(const Histogram& h) {
@@ -29,9 +32,8 @@ std::optional<std::string> wrong_with(const Histogram& h) {
     if (!std::isfinite(h.bounds[i]) || !ascends)
       return "the latency histogram's bounds are not finite and ascending";
   }
-  for (double count : h.counts) {
-    if (auto wrong = wrong_count(count, "a count of the latency histogram")) return wrong;
-  }
+  auto bad = std::find_if_not(h.counts.begin(), h.counts.end(), is_count);
+  if (bad != h.counts.end()) return wrong_count(*bad, "a count of the latency histogram");
   return std::nullopt;
 }
 

@@ -43,15 +43,15 @@ LatencyQuantile::LatencyQuantile(const config::Policy& policy, double quantile, 
       weight_(weight),
       tests_(policy, {kEqual, kEqual, kEqual, kEqual}) {}
 
-double LatencyQuantile::tail_rate(const Histogram& history, std::size_t bound) const {
-  double p = (stats::above(history, bound) + 0.5) / (stats::total(history) + 0.5 / u_);
+double LatencyQuantile::tail_rate(const stats::Tails& history, std::size_t bound) const {
+  double p = (history.above[bound] + 0.5) / (history.total + 0.5 / u_);
   return std::clamp(p, 0.02 * u_, 0.9);
 }
 
-std::optional<LatencyQuantile::Placed> LatencyQuantile::place(const Histogram& history) const {
-  if (history.bounds.empty() || stats::total(history) * u_ < kFewestAbove) return std::nullopt;
+std::optional<LatencyQuantile::Placed> LatencyQuantile::place(const std::vector<double>& bounds,
+                                                              const stats::Tails& history) const {
+  if (bounds.empty() || history.total * u_ < kFewestAbove) return std::nullopt;
   const config::LatencyPolicy& tolerated = *policy_.latency;
-  const std::vector<double>& bounds = history.bounds;
   Placed at;
   at.t1 = stats::quantile_bound(history, u_);
   at.p1 = tail_rate(history, at.t1);
@@ -73,14 +73,13 @@ std::optional<LatencyQuantile::Placed> LatencyQuantile::place(const Histogram& h
   return at;
 }
 
-void LatencyQuantile::see(const Histogram& history, const Histogram& baseline,
-                          const Histogram& canary, double dt) {
-  std::optional<Placed> at = place(history);
+void LatencyQuantile::see(const Latencies& seen, double dt) {
+  std::optional<Placed> at = place(seen.bounds, seen.history);
   if (!at) return;
-  double n1 = stats::total(baseline);
-  double n2 = stats::total(canary);
-  double k1 = stats::above(baseline, at->t1);
-  auto sample = [&](std::size_t t2) { return stats::Sample{n1, k1, n2, stats::above(canary, t2)}; };
+  double n1 = seen.baseline.total;
+  double n2 = seen.canary.total;
+  double k1 = seen.baseline.above[at->t1];
+  auto sample = [&](std::size_t t2) { return stats::Sample{n1, k1, n2, seen.canary.above[t2]}; };
   stats::Sample same = sample(at->t1);
   stats::Tempering tempering = tests_.discount.of(same, at->p1, dt);
   // Three tests of the same null at the same rate: their bets are the same, only V2's counts
@@ -96,23 +95,22 @@ void LatencyQuantile::see(const Histogram& history, const Histogram& baseline,
   stats::Sample shown = at->hold ? sample(at->hold->bound) : same;
   tests_.ratio.see(shown, tempering.phi);
   tests_.seen += shown;
-  t1_ = history.bounds[at->t1];
-  t2_ = at->hold ? history.bounds[at->hold->bound] : *t1_;
+  t1_ = seen.bounds[at->t1];
+  t2_ = at->hold ? seen.bounds[at->hold->bound] : *t1_;
   tolerance_ = at->hold ? at->hold->tolerance : 0;
   coarse_ = std::move(at->coarse);
 }
 
-void LatencyQuantile::learn_noise(const Histogram& history, const Histogram& baseline,
-                                  const Histogram& canary, double dt) {
-  std::optional<Placed> at = place(history);
+void LatencyQuantile::learn_noise(const Latencies& seen, double dt) {
+  std::optional<Placed> at = place(seen.bounds, seen.history);
   if (!at) return;
-  tests_.discount.learn_noise({stats::total(baseline), stats::above(baseline, at->t1),
-                               stats::total(canary), stats::above(canary, at->t1)},
+  tests_.discount.learn_noise({seen.baseline.total, seen.baseline.above[at->t1], seen.canary.total,
+                               seen.canary.above[at->t1]},
                               dt);
 }
 
 Growth LatencyQuantile::growth(const Histogram& history, double n1, double n2) const {
-  std::optional<Placed> at = place(history);
+  std::optional<Placed> at = place(history.bounds, stats::Tails(history));
   Growth g;
   if (!at) return g;
   double phi = tests_.discount.last().phi;
@@ -189,10 +187,9 @@ void Latency::see(const Block& block, const StageTime& stage) {
   if (!baseline) return;
   std::optional<Histogram> warmed = warm(block, stage);
   if (warmed && history_ && stats::total(*warmed) > 0) {
-    compare(*baseline, *warmed,
-            [&](const Histogram& history, const Histogram& v1, const Histogram& v2) {
-              for (LatencyQuantile& q : quantiles_) q.see(history, v1, v2, block.dt);
-            });
+    compare(*baseline, *warmed, [&](const LatencyQuantile::Latencies& seen) {
+      for (LatencyQuantile& q : quantiles_) q.see(seen, block.dt);
+    });
   }
   learn(block);
 }
@@ -201,10 +198,9 @@ void Latency::learn_noise(const Block& block) {
   const std::optional<Histogram>& baseline = block.baseline.latency;
   const std::optional<Histogram>& canary = block.canary.latency;
   if (baseline && canary && history_) {
-    compare(*baseline, *canary,
-            [&](const Histogram& history, const Histogram& v1, const Histogram& v2) {
-              for (LatencyQuantile& q : quantiles_) q.learn_noise(history, v1, v2, block.dt);
-            });
+    compare(*baseline, *canary, [&](const LatencyQuantile::Latencies& seen) {
+      for (LatencyQuantile& q : quantiles_) q.learn_noise(seen, block.dt);
+    });
   }
   learn(block);
 }
@@ -230,8 +226,9 @@ std::optional<Histogram> Latency::warm(const Block& block, const StageTime& stag
 
 template <typename Use>
 void Latency::compare(const Histogram& baseline, const Histogram& canary, Use use) {
+  using stats::Tails;
   if (baseline.bounds == canary.bounds && baseline.bounds == history_->bounds) {
-    use(*history_, baseline, canary);
+    use({baseline.bounds, Tails(*history_), Tails(baseline), Tails(canary)});
     return;
   }
   std::vector<double> bounds = stats::common_bounds(baseline.bounds, canary.bounds);
@@ -240,8 +237,8 @@ void Latency::compare(const Histogram& baseline, const Histogram& canary, Use us
     blind_ = "the histograms of V1 and V2 have no bucket bound in common";
     return;
   }
-  use(stats::project(*history_, bounds), stats::project(baseline, bounds),
-      stats::project(canary, bounds));
+  auto tails = [&](const Histogram& h) { return Tails(stats::project(h, bounds)); };
+  use({bounds, tails(*history_), tails(baseline), tails(canary)});
 }
 
 void Latency::learn(const Block& block) {

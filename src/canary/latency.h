@@ -24,10 +24,13 @@ class LatencyQuantile {
   LatencyQuantile(const config::Policy& policy, double quantile, double weight);
 
   void begin_stage() { tests_.begin_stage(); }
-  /// `history` = V1's past latencies; the three have the same bounds.
-  void see(const Histogram& history, const Histogram& baseline, const Histogram& canary, double dt);
-  void learn_noise(const Histogram& history, const Histogram& baseline, const Histogram& canary,
-                   double dt);
+  /// Latencies on the same bounds: V1's past, and both versions' in the block.
+  struct Latencies {
+    const std::vector<double>& bounds;
+    stats::Tails history, baseline, canary;
+  };
+  void see(const Latencies& seen, double dt);
+  void learn_noise(const Latencies& seen, double dt);
 
   MetricEvidence evidence() const;
   MetricReport report() const;
@@ -36,8 +39,8 @@ class LatencyQuantile {
 
  private:
   struct Placed;  // where the thresholds lie
-  std::optional<Placed> place(const Histogram& history) const;
-  double tail_rate(const Histogram& history, std::size_t bound) const;
+  std::optional<Placed> place(const std::vector<double>& bounds, const stats::Tails& history) const;
+  double tail_rate(const stats::Tails& history, std::size_t bound) const;
 
   const config::Policy policy_;
   const double quantile_;
@@ -70,7 +73,7 @@ class Latency final : public Metric {
  private:
   /// V2's latencies without those of instances that warm up; nothing while all of it does.
   std::optional<Histogram> warm(const Block& block, const StageTime& stage) const;
-  /// Calls `use(history, V1, V2)` with all three on the same bounds, or says why it cannot.
+  /// Calls `use` with all three on the same bounds, or says why it cannot.
   template <typename Use>
   void compare(const Histogram& baseline, const Histogram& canary, Use use);
 

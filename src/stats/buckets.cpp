@@ -63,14 +63,16 @@ void scale(Histogram& h, double factor) {
   for (double& count : h.counts) count *= factor;
 }
 
-std::size_t quantile_bound(const Histogram& h, double u) {
-  double n = total(h);
-  double tail = n;
-  for (std::size_t i = 0; i < h.bounds.size(); ++i) {
-    tail -= h.counts[i];
-    if (tail <= u * n) return i;
-  }
-  return h.bounds.size() - 1;
+Tails::Tails(const Histogram& h) : above(h.bounds.size()) {
+  double sum = h.counts.back();
+  for (std::size_t i = h.bounds.size(); i-- > 0; sum += h.counts[i]) above[i] = sum;
+  total = sum;
+}
+
+std::size_t quantile_bound(const Tails& tails, double u) {
+  auto first = std::partition_point(tails.above.begin(), tails.above.end(),
+                                    [&](double above) { return above > u * tails.total; });
+  return std::min(static_cast<std::size_t>(first - tails.above.begin()), tails.above.size() - 1);
 }
 
 std::optional<Threshold> rounded_up(const std::vector<double>& bounds, std::size_t i,

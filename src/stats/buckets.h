@@ -26,9 +26,17 @@ void add(Histogram& to, const Histogram& more);
 bool subtract(Histogram& from, const Histogram& part);
 void scale(Histogram& h, double factor);
 
+/// A histogram's requests above each of its bounds, counted once for all who ask.
+struct Tails {
+  explicit Tails(const Histogram& h);
+
+  double total = 0;
+  std::vector<double> above;  // above[i] = requests above bounds[i]
+};
+
 /// The smallest bound with at most the share `u` of the requests above it (the last one, if none
 /// has). REQUIRES: at least one bound.
-std::size_t quantile_bound(const Histogram& h, double u);
+std::size_t quantile_bound(const Tails& tails, double u);
 
 /// V2's threshold for "slower than (1 + tolerance) times bound i": rounded so that the claim gets
 /// harder to prove, never easier.
