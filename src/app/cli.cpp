@@ -67,6 +67,7 @@ CLI::App* add_simulate(CLI::App& app, SimulateOptions& o) {
                       "Instances of both versions (default: 20 with a disturbance, else unknown)");
   command->add_option("--policy", o.policy_file, "The policy: part of a config");
   command->add_flag("--json", o.json, "Print the report as JSON");
+  command->add_flag("--table", o.table, "Print all tables as Markdown; takes --runs and --seed");
   command->footer(
       "Exit codes: 0 done, 2 usage or policy.\n"
       "Example: davy simulate --rps 100 --share 5% --base 0.1% --effect x5 --onset 20m");

@@ -76,6 +76,7 @@ struct SimulateOptions {
   int pods = -1;  // of both versions; -1 = 20 when there is a disturbance, else none
   std::string policy_file;
   bool json = false;
+  bool table = false;
 };
 /// Judges made-up canaries, and says how often and how late.
 int simulate(const SimulateOptions& options);

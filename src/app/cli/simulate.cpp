@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -15,6 +16,7 @@
 #include "base/units.h"
 #include "config/config.h"
 #include "simulate/report.h"
+#include "simulate/tables.h"
 
 namespace davy::app {
 namespace {
@@ -347,6 +349,20 @@ void print_json(const SimulateOptions& o, const simulate::Experiment& x,
   fmt::print("{}\n", j.dump(2));
 }
 
+/// The clock here is for people: what the tables say does not depend on it.
+void print_tables(const SimulateOptions& o) {
+  auto began = std::chrono::steady_clock::now();
+  std::string markdown;
+  {
+    Progress progress(true);
+    markdown = simulate::tables({.runs = o.runs, .seed = o.seed},
+                                [&](const std::string& where) { progress.tell(where); });
+  }
+  std::chrono::duration<double> taken = std::chrono::steady_clock::now() - began;
+  fmt::print("Printed by `davy simulate --table --runs {} --seed {}` of davy {} in {:.0f} s.\n\n{}",
+             o.runs, o.seed, DAVY_VERSION, taken.count(), markdown);
+}
+
 int usage(const Error& error) {
   fmt::print(stderr, "{}\n", error.what);
   return kExitUsage;
@@ -357,6 +373,10 @@ int usage(const Error& error) {
 int simulate(const SimulateOptions& o) {
   if (o.runs < 1 || o.runs > 1'000'000)
     return usage({"--runs must be between 1 and 1000000 (try 1000)", ""});
+  if (o.table) {
+    print_tables(o);
+    return kExitPass;
+  }
   Result<simulate::Scenario> scenario = scenario_of(o);
   if (!scenario) return usage(scenario.error());
   std::optional<config::Policy> policy = policy_of(o);
