@@ -17,9 +17,13 @@ constexpr double kLongest = 1800;         //
 constexpr double kLateOnset = 1200;       //
 constexpr double kLevelOfNotices = 0.05;  // of WARN and PASS, by default
 constexpr double kPodHistory = 600;
-// Shares of the runs that the expensive tables get.
-constexpr double kFalseAlarmRuns = 0.3;
-constexpr double kPowerRuns = 0.1;
+// Shares of the runs that each part gets: rare events need many, medians and instances (which cost
+// most) get fewer.
+constexpr double kIidRuns = 0.5;
+constexpr double kDelayRuns = 0.3;
+constexpr double kDisturbedRuns = 0.2;  // false rollbacks of the robust mode
+constexpr double kContrastRuns = 0.1;   // ... of the others
+constexpr double kPowerRuns = 0.05;
 
 enum class Mode { Robust, Iid };
 
@@ -59,13 +63,6 @@ std::string show_seconds(std::optional<double> seconds) {
   return seconds ? fmt::format("{:.0f}", *seconds) : "-";
 }
 
-/// "85 / 170", or with the share that was never found: "2370 / - (24%)".
-std::string show_delays(const Delays& delays) {
-  std::string text =
-      show_seconds(delays.quantile(0.5)) + " / " + show_seconds(delays.quantile(0.9));
-  return delays.missed() > 0 ? text + " (" + table_percent(delays.missed()) + ")" : text;
-}
-
 class Writer {
  public:
   Writer(const TableOptions& options, const std::function<void(const std::string&)>& progress)
@@ -87,12 +84,16 @@ class Writer {
     out_ += fmt::format(line, std::forward<Values>(values)...) + "\n";
   }
 
+  int runs(double part) const {
+    return std::max(1, static_cast<int>(std::lround(options_.runs * part)));
+  }
+
   Report measure(const Scenario& scenario, const config::Policy& policy, Question question,
                  std::size_t cell, double part = 1) const {
     Experiment x{.scenario = scenario,
                  .policy = policy,
                  .question = question,
-                 .runs = std::max(1, static_cast<int>(std::lround(options_.runs * part))),
+                 .runs = runs(part),
                  .seed = mix_seed(options_.seed, cell)};
     return report(x, simulate(x));
   }
@@ -138,22 +139,22 @@ void Writer::false_verdicts() {
       tolerable.change = edge(policy.error_rate.fail);
       Scenario intolerable = equal;
       intolerable.change = edge(policy.error_rate.pass);
-      Report same = measure(equal, policy, {.warn = true}, i);
+      double part = mode == Mode::Robust ? 1 : kIidRuns;
+      Report same = measure(equal, policy, {.warn = true}, i, part);
       columns[column++].rates.push_back(same.false_rollbacks);
-      columns[column++].rates.push_back(measure(tolerable, policy, {}, i).false_rollbacks);
+      columns[column++].rates.push_back(measure(tolerable, policy, {}, i, part).false_rollbacks);
       columns[column++].rates.push_back(same.false_warnings);
       columns[column++].rates.push_back(
-          measure(intolerable, policy, {.stop_at_pass = true}, i).false_passes);
+          measure(intolerable, policy, {.stop_at_pass = true}, i, part).false_passes);
     }
   }
 
   say("## 1. False verdicts in an hour of independent requests\n");
   say("{} cells (requests per second 1, 10, 100, 1000 x share 1, 5, 25, 50 % x V1's error rate "
-      "0.01, "
-      "0.1, 1 %), {} canaries each, judged every 5 s (720 looks). A rate of 1 % is known to +-{} "
-      "(one standard error), one of 5 % to +-{}.\n",
-      cells.size(), options_.runs, table_percent(std::sqrt(0.01 * 0.99 / options_.runs)),
-      table_percent(std::sqrt(0.05 * 0.95 / options_.runs)));
+      "0.01, 0.1, 1 %), {} canaries each (mode iid: {}), judged every 5 s (720 looks). A rate "
+      "of 1 % is known to +-{} (one standard error), one of 5 % to +-{}.\n",
+      cells.size(), runs(1), runs(kIidRuns), table_percent(std::sqrt(0.01 * 0.99 / runs(1))),
+      table_percent(std::sqrt(0.05 * 0.95 / runs(1))));
   say("| false | promised | mean | worst cell | cells above | worst at rps / share / base |");
   say("|---|---|---|---|---|---|");
   for (const Column& c : columns) {
@@ -214,7 +215,8 @@ void Writer::delays(const char* title, const char* text, double onset) {
         bool ask_fail = comparable(truth.fail_limit);
         bool ask_warn = comparable(truth.warn_limit);
         if (!ask_fail && !ask_warn) continue;
-        Report r = measure(scenario, policy, {.warn = ask_warn, .stop_at_warn = !ask_fail}, i);
+        Report r =
+            measure(scenario, policy, {.warn = ask_warn, .stop_at_warn = !ask_fail}, i, kDelayRuns);
         std::size_t m = mode == Mode::Robust ? 0 : 1;
         if (ask_fail) fail[m].add(r.fail, *r.fail_limit);
         if (ask_warn) warn[m].add(r.warn, *r.warn_limit);
@@ -232,16 +234,13 @@ void Writer::delays(const char* title, const char* text, double onset) {
   }
 
   say("## {}\n", title);
-  say("{} Effects x2, x5, +1 pp and +5 pp in the cells of table 1, all tests at 1 %, {} canaries "
-      "each. "
-      "The limit is the mean delay that no test with as few false alarms can beat; cells with "
-      "limits "
-      "from {:.0f} s to {:.0f} min count. A canary in which it is never found is infinitely "
-      "late.\n",
-      text, options_.runs, kShortest, kLongest / 60);
+  say("{} Effects x2, x5, +1 pp and +5 pp in the cells of table 1, all tests at 1 %, {} "
+      "canaries each. The limit is the mean delay that no test with as few false alarms can "
+      "beat; cells with limits from {:.0f} s to {:.0f} min count. A canary in which it is "
+      "never found is infinitely late.\n",
+      text, runs(kDelayRuns), kShortest, kLongest / 60);
   say("| verdict | cells | median delay / limit, median cell | 90 % cell | p90 / limit, median "
-      "cell | "
-      "never found, mean |");
+      "cell | never found, mean |");
   say("|---|---|---|---|---|---|");
   for (const DelayColumn* c : {&fail[0], &fail[1], &warn[0], &warn[1]}) {
     double count = static_cast<double>(std::max<std::size_t>(1, c->medians.size()));
@@ -251,8 +250,7 @@ void Writer::delays(const char* title, const char* text, double onset) {
   }
   say("\nSeconds from the onset, median / p90 (never found):\n");
   say("| rps / share / base | effect | limit FAIL | FAIL robust | FAIL iid | limit WARN | WARN "
-      "robust | "
-      "WARN iid |");
+      "robust | WARN iid |");
   say("|---|---|---|---|---|---|---|---|\n{}", rows);
 }
 
@@ -279,14 +277,11 @@ std::vector<Scenario> pod_cells(Disturbance disturbance) {
 
 void Writer::disturbed() {
   say("## 4. When requests depend on each other\n");
-  say("20 instances, 1, 5 or 10 of them V2's; 100 and 1000 requests per second; V1's error rate "
-      "0.1 and "
-      "1 %: 12 cells. False rollbacks (V2 = V1, promised 1 %): mean / worst cell, {:.0f} canaries "
-      "each. "
-      "Delays: median over the cells of the median seconds to the rollback (mean share never found "
-      "in "
-      "the hour), {:.0f} canaries each.\n",
-      options_.runs * kFalseAlarmRuns, options_.runs * kPowerRuns);
+  say("20 instances, 1, 5 or 10 of them V2's; 100 and 1000 requests per second; V1's error "
+      "rate 0.1 and 1 %: 12 cells. False rollbacks (V2 = V1, promised 1 %): mean / worst cell, "
+      "{} canaries each ({} in the other modes). Delays: median over the cells of the median "
+      "seconds to the rollback (mean share never found in the hour), {} canaries each.\n",
+      runs(kDisturbedRuns), runs(kContrastRuns), runs(kPowerRuns));
   say("| disturbance | false rollbacks, robust | noisy profile | iid | x2, robust | x3, robust |");
   say("|---|---|---|---|---|---|");
   for (const NamedDisturbance& d : disturbances()) {
@@ -301,7 +296,9 @@ void Writer::disturbed() {
       noisy.robustness.sigma = 0.3;
       const config::Policy policies[] = {robust, noisy, bare(Mode::Iid, cells[i])};
       for (std::size_t p = 0; p < 3; ++p)
-        rates[p].push_back(measure(cells[i], policies[p], {}, i, kFalseAlarmRuns).false_rollbacks);
+        rates[p].push_back(
+            measure(cells[i], policies[p], {}, i, p == 0 ? kDisturbedRuns : kContrastRuns)
+                .false_rollbacks);
       for (std::size_t e = 0; e < 2; ++e) {
         Scenario worse = cells[i];
         worse.change.ratio = e == 0 ? 2 : 3;
@@ -362,6 +359,12 @@ double cell_quantile(std::vector<double> values, double q) {
   std::sort(values.begin(), values.end());
   double place = std::ceil(q * static_cast<double>(values.size())) - 1;
   return values[static_cast<std::size_t>(std::max(0.0, place))];
+}
+
+std::string show_delays(const Delays& delays) {
+  std::string text =
+      show_seconds(delays.quantile(0.5)) + " / " + show_seconds(delays.quantile(0.9));
+  return delays.missed() > 0 ? text + " (" + table_percent(delays.missed()) + ")" : text;
 }
 
 std::string table_percent(double share) {

@@ -3,8 +3,8 @@
 // Why: docs/measured.md must be something that anyone can print again with one command, not
 // something that somebody once typed.
 // How: fixed grids of scenarios under the default policy (errors only, no minimum stage time), each
-// run as in trial.h. A cell of the disturbances costs ten times as much as one without instances,
-// so those get fewer runs; every table says how many.
+// run as in trial.h. Medians need fewer runs than rare events, and instances cost ten times as
+// much as versions, so some parts get fewer runs than asked for; every table says how many.
 // Threading: as simulate(). Failure: none.
 #pragma once
 
@@ -49,6 +49,9 @@ OverCells over_cells(const std::vector<double>& rates, double promised);
 
 /// The value that the share `q` of the cells does not exceed; infinity counts.
 double cell_quantile(std::vector<double> values, double q);
+
+/// Seconds "85 / 170" (median / p90), with the share that was never found: "2370 / - (24%)".
+std::string show_delays(const Delays& delays);
 
 /// Percent with two digits: "0.35%", "12%".
 std::string table_percent(double share);
