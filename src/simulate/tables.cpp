@@ -20,10 +20,10 @@ constexpr double kPodHistory = 600;
 // Shares of the runs that each part gets: rare events need many, medians and instances (which cost
 // most) get fewer.
 constexpr double kIidRuns = 0.5;
-constexpr double kDelayRuns = 0.3;
-constexpr double kDisturbedRuns = 0.2;  // false rollbacks of the robust mode
-constexpr double kContrastRuns = 0.1;   // ... of the others
-constexpr double kPowerRuns = 0.05;
+constexpr double kDelayRuns = 0.5;
+constexpr double kDisturbedRuns = 0.5;  // false rollbacks of the robust mode
+constexpr double kContrastRuns = 0.2;   // ... of the others
+constexpr double kPowerRuns = 0.2;
 
 enum class Mode { Robust, Iid };
 
@@ -140,7 +140,9 @@ void Writer::false_verdicts() {
       Scenario intolerable = equal;
       intolerable.change = edge(policy.error_rate.pass);
       double part = mode == Mode::Robust ? 1 : kIidRuns;
-      Report same = measure(equal, policy, {.warn = true}, i, part);
+      config::Policy telling = policy;
+      telling.hold_on_warn = true;
+      Report same = measure(equal, telling, {.warn = true}, i, part);
       columns[column++].rates.push_back(same.false_rollbacks);
       columns[column++].rates.push_back(measure(tolerable, policy, {}, i, part).false_rollbacks);
       columns[column++].rates.push_back(same.false_warnings);
@@ -211,6 +213,7 @@ void Writer::delays(const char* title, const char* text, double onset) {
       for (Mode mode : {Mode::Robust, Mode::Iid}) {
         config::Policy policy = bare(mode, scenario);
         policy.false_hold = kAlpha;
+        policy.hold_on_warn = true;
         truth = report({.scenario = scenario, .policy = policy}, {});
         bool ask_fail = comparable(truth.fail_limit);
         bool ask_warn = comparable(truth.warn_limit);

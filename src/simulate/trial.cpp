@@ -12,16 +12,12 @@ namespace {
 
 constexpr int kMostThreads = 2;
 
-/// All that a trial reads of a judge.
-struct Glance {
-  VerdictKind kind;
-  bool worse;  // the error rate's WARN evidence has reached its limit
-};
-
-Glance glance(const canary::Judge& judge, bool warn) {
-  const Verdict& v = judge.verdict();
-  const Evidence& e = v.metrics.front().warn;
-  return {v.kind, warn && e.log_e >= e.limit};
+/// Whether the error rate has been found worse at all. A policy that holds on that says so by its
+/// kind, which is cheap; the whole verdict costs more than the judging.
+bool finds_worse(const canary::Judge& judge, const config::Policy& policy) {
+  if (policy.hold_on_warn) return judge.kind() == VerdictKind::Marginal;
+  const Evidence& e = judge.verdict().metrics.front().warn;
+  return e.log_e >= e.limit;
 }
 
 void note(std::optional<double>& when, bool happened, double t) {
@@ -47,12 +43,15 @@ Trial run_trial(const Experiment& x, std::uint64_t index) {
     judge.see(block);
     double t = block.t - x.scenario.history;
     if (t <= 0) continue;
-    Glance now = glance(judge, ask.warn && !trial.warn);
-    note(trial.fail, now.kind == VerdictKind::Fail, t);
-    note(trial.pass, now.kind == VerdictKind::Pass, t);
-    note(trial.marginal, now.kind == VerdictKind::Marginal, t);
-    // A rollback for errors implies it; a judge that has failed looks at nothing more.
-    note(trial.warn, now.worse || (ask.warn && trial.fail && !x.scenario.latency), t);
+    VerdictKind kind = judge.kind();
+    note(trial.fail, kind == VerdictKind::Fail, t);
+    note(trial.pass, kind == VerdictKind::Pass, t);
+    note(trial.marginal, kind == VerdictKind::Marginal, t);
+    if (ask.warn && !trial.warn) {
+      // A rollback for errors implies it; a judge that has failed looks at nothing more.
+      bool implied = trial.fail && !x.scenario.latency;
+      note(trial.warn, implied || finds_worse(judge, x.policy), t);
+    }
     if (trial.fail) break;  // sticky: the judge looks at nothing more
     if (ask.stop_at_pass && trial.pass) break;
     if (ask.stop_at_warn && trial.warn) break;
