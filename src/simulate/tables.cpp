@@ -228,7 +228,8 @@ void Writer::delays(const char* title, const char* text, double onset) {
       }
       if (found[0].empty() && found[2].empty()) continue;
       auto limit = [&](std::optional<double> seconds) {
-        return seconds ? fmt::format("{:.3g}", *seconds) : "-";
+        if (!seconds) return std::string("-");
+        return *seconds < 100 ? fmt::format("{:.1f}", *seconds) : fmt::format("{:.0f}", *seconds);
       };
       rows += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |\n", cells[i].name(),
                           effect.name, limit(truth.fail_limit), found[0], found[1],

@@ -32,10 +32,10 @@ struct Change {
 /// What makes production unlike independent requests.
 enum class Disturbance {
   None,
-  PodLognormal15,    // instances differ persistently, standard deviation of the log rate
-  PodLognormal30,    //
+  PodLognormal15,    // instances differ persistently: standard deviation of the log rate 0.15
+  PodLognormal30,    // ... 0.3
   NegativeBinomial,  // an instance's rate varies from block to block as Gamma with CV 1
-  RetryClumps,       // a failed request is retried and fails again: 1 to 3 errors at once
+  RetryClumps,       // a failed request may be retried and fail again: 1 to 3 errors at once
   CommonBursts,      // 50 times the errors of both versions for 10 to 25 s, every 5 min or so
   SinglePodBursts,   // an instance fails a fifth of its requests for 10 to 20 s, once an hour
   PodDrift,          // log rate of each instance wanders: sd 0.3, correlated over 60 s
@@ -72,10 +72,10 @@ struct Scenario {
   double canary_share = 0.05;
   double base_error_rate = 0.001;
   Change change;
-  double onset = 0;       // when the change (and V2's slowness) begins, from the canary's start
-  double interval = 5;    // between scrapes
-  double horizon = 3600;  // how long the canary runs
-  double history = 300;   // V1 alone, before
+  double onset = 0;               // when the change (and V2's slowness) begins
+  double interval = 5;            // between scrapes
+  double horizon = 3600;          // how long the canary runs
+  double history = 300;           // V1 alone, before
   std::size_t baseline_pods = 0;  // 0: instances cannot be told apart
   std::size_t canary_pods = 0;
   std::optional<LatencyShape> latency;

@@ -27,6 +27,14 @@ TEST_CASE("simulate --json parses, and the same seed gives the same numbers") {
   CHECK(lab::davy(arguments).output == first.output);
 }
 
+TEST_CASE("simulate --table prints four tables and how to print them again") {
+  lab::Finished tables = lab::davy({"simulate", "--table", "--runs", "1", "--seed", "3"});
+  CHECK(tables.code == 0);
+  CHECK(tables.output.find("Printed by `davy simulate --table --runs 1 --seed 3`") == 0);
+  for (const char* title : {"## 1. ", "## 2. ", "## 3. ", "## 4. ", "| retry-clumps |"})
+    CHECK(tables.output.find(title) != std::string::npos);
+}
+
 TEST_CASE("simulate says what would be right and ends with 2") {
   struct Wrong {
     std::vector<std::string> arguments;

@@ -258,11 +258,13 @@ std::string meaning(const simulate::Report& r, const simulate::Experiment& x) {
         hundred * r.failed, span(*half),
         text::grouped(*half * x.scenario.requests_per_second * x.scenario.canary_share));
   }
+  bool impossible = r.fail_limit && *r.fail_limit > x.scenario.horizon - x.scenario.onset;
   return fmt::format(
       "In words: this is too small to be found in {} at this traffic: {:.0f} of 100 are rolled "
       "back. "
-      "More traffic, a larger share or more time helps; no other method can do much better.",
-      span(x.scenario.horizon), hundred * r.failed);
+      "More traffic, a larger share or more time helps{}.",
+      span(x.scenario.horizon), hundred * r.failed,
+      impossible ? "; another method cannot, see the line above" : "");
 }
 
 void print_report(const SimulateOptions& o, const simulate::Experiment& x,
@@ -286,12 +288,10 @@ void print_report(const SimulateOptions& o, const simulate::Experiment& x,
     fmt::print("  {:<19} {:>7}   {}\n", what, percent(share), rest);
   };
   auto when = [](const simulate::Delays& d, const char* since) {
-    if (d.found().empty()) return std::string();
-    auto until = [&](double q) {
-      std::optional<double> seconds = d.quantile(q);
-      return seconds ? "within " + span(*seconds) : std::string("not in this time");
-    };
-    return fmt::format("half {}, 90% {} {}", until(0.5), until(0.9), since);
+    std::optional<double> half = d.quantile(0.5), most = d.quantile(0.9);
+    if (!half) return std::string();
+    return fmt::format("half within {}{} {}", span(*half),
+                       most ? ", 90% within " + span(*most) : std::string(), since);
   };
   row("rolled back", r.failed, when(r.fail, "of the onset"));
   row("  for nothing", r.false_rollbacks,
@@ -306,7 +306,8 @@ void print_report(const SimulateOptions& o, const simulate::Experiment& x,
   if (!r.tolerable) print_bars(r.fail, r.runs);
   fmt::print("\n");
   if (r.fail_limit) {
-    fmt::print("No test that errs as rarely needs less than {:.3g} s on average", *r.fail_limit);
+    fmt::print("No test that errs as rarely needs less than {} on average",
+               span(std::ceil(*r.fail_limit)));
     std::optional<double> half = r.fail.quantile(0.5);
     if (half) fmt::print("; davy's median is {:.1f} times that", *half / *r.fail_limit);
     fmt::print(".\n");
