@@ -90,6 +90,7 @@ Report report(const Experiment& x, std::span<const Trial> trials) {
   r.warned = share([](const Trial& t) { return t.warn.has_value(); });
   r.false_warnings = share([&](const Trial& t) { return t.warn && (!worse || before(t.warn)); });
   r.passed = share([](const Trial& t) { return t.pass.has_value(); });
+  r.passed_before = share([&](const Trial& t) { return t.pass && before(t.pass); });
   r.false_passes =
       share([&](const Trial& t) { return t.pass && r.intolerable && !before(t.pass); });
   r.marginal = share([](const Trial& t) { return t.marginal.has_value(); });

@@ -39,7 +39,8 @@ struct Report {
   double warned = 0;
   double false_warnings = 0;  // found worse though equal, or before the onset
   double passed = 0;
-  double false_passes = 0;  // passed though intolerable, after the onset
+  double passed_before = 0;  // the onset: rightly, whatever came then
+  double false_passes = 0;   // passed though intolerable, after the onset
   double marginal = 0;
   // When. Runs that were over before the onset are left out of the first two.
   Delays fail, warn;

@@ -299,6 +299,7 @@ void print_report(const SimulateOptions& o, const simulate::Experiment& x,
   row("errors worse at all", r.warned, when(r.warn, "of the onset"));
   row("held (marginal)", r.marginal, "");
   row("passed", r.passed, when(r.pass, "of the start"));
+  if (s.onset > 0) row("  before the onset", r.passed_before, "rightly: V2 was equal then");
   if (r.intolerable)
     row("  wrongly", r.false_passes,
         fmt::format("promised: at most {}", percent(x.policy.false_promote)));
@@ -343,6 +344,7 @@ void print_json(const SimulateOptions& o, const simulate::Experiment& x,
          {"found_worse", r.warned},
          {"marginal", r.marginal},
          {"passed", r.passed},
+         {"passed_before_onset", r.passed_before},
          {"false_passes", r.false_passes},
          {"rollback_delay", delays_json(r.fail, r.fail_limit)},
          {"found_worse_delay", delays_json(r.warn, r.warn_limit)},

@@ -65,6 +65,10 @@ TEST_CASE("delays count from the onset, and what came before it is a false alarm
   CHECK(r.fail.quantile(0.6) == 60);
   CHECK_FALSE(r.fail.quantile(0.9));
   CHECK(r.fail.missed() == doctest::Approx(1.0 / 3));
+
+  trials = {{.pass = 900}, {.pass = 1500}, {}, {}};
+  CHECK(report(x, trials).passed_before == 0.25);
+  CHECK(report(x, trials).false_passes == 0.25);
 }
 
 TEST_CASE("a rate on the margin is tolerable, one on the pass margin is not") {
