@@ -181,9 +181,9 @@ int main(int argc, char** argv) {
       "{} canaries of an hour per cell, seed {}; every rule sees the same blocks, a scrape every "
       "5 s. davy in its default, robust mode. A rule that rolls back whatever it sees is fast, so "
       "read both tables. The threshold is an objective of 0.1 %: where V1 itself is there or "
-      "above, "
-      "it can only fail.\n\n",
+      "above, it can only fail.\n\n",
       runs, seed);
+  false_rollbacks(runs, seed);
   times_to_rollback(runs, seed);
   std::chrono::duration<double> taken = std::chrono::steady_clock::now() - began;
   fmt::print("\nPrinted by `./dev bench judge {} {}` in {:.0f} s.\n", runs, seed, taken.count());

@@ -115,6 +115,13 @@ struct Column {
   const char* head;
   double promised;
   std::vector<double> rates;
+
+  /// Cells beyond the promise by more than two standard errors: chance alone makes one in 40.
+  int clearly_above(int runs) const {
+    double error = std::sqrt(promised * (1 - promised) / runs);
+    return static_cast<int>(std::count_if(
+        rates.begin(), rates.end(), [&](double rate) { return rate > promised + 2 * error; }));
+  }
 };
 
 void Writer::false_verdicts() {
@@ -157,13 +164,16 @@ void Writer::false_verdicts() {
       "of 1 % is known to +-{} (one standard error), one of 5 % to +-{}.\n",
       cells.size(), runs(1), runs(kIidRuns), table_percent(std::sqrt(0.01 * 0.99 / runs(1))),
       table_percent(std::sqrt(0.05 * 0.95 / runs(1))));
-  say("| false | promised | mean | worst cell | cells above | worst at rps / share / base |");
+  say("| false | promised | mean | worst cell | cells above (by more than two standard errors) | "
+      "worst at "
+      "rps / share / base |");
   say("|---|---|---|---|---|---|");
   for (const Column& c : columns) {
     OverCells o = over_cells(c.rates, c.promised);
-    say("| {} | {} | {} | {} | {} | {} |", c.summary, table_percent(c.promised),
+    bool iid = std::string_view(c.summary).ends_with("iid");
+    say("| {} | {} | {} | {} | {} ({}) | {} |", c.summary, table_percent(c.promised),
         table_percent(o.mean), table_percent(o.worst), o.above,
-        o.worst > 0 ? cells[o.worst_at].name() : "-");
+        c.clearly_above(runs(iid ? kIidRuns : 1)), o.worst > 0 ? cells[o.worst_at].name() : "-");
   }
   std::string head = "\n| rps / share / base |", rule = "|---|";
   for (const Column& c : columns) {
