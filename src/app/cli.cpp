@@ -41,6 +41,39 @@ void add_gate(CLI::App* command, GateOptions& o) {
                     "Take `marginal` for a pass (default: wait on)");
 }
 
+CLI::App* add_simulate(CLI::App& app, SimulateOptions& o) {
+  CLI::App* command = app.add_subcommand(
+      "simulate", "Judge made-up canaries: how often is the verdict wrong, and how late right?");
+  command->add_option("--rps", o.requests_per_second, "Requests per second, both versions")
+      ->capture_default_str();
+  command->add_option("--share", o.share, "V2's share of them")->capture_default_str();
+  command->add_option("--base", o.base, "V1's error rate")->capture_default_str();
+  command->add_option("--effect", o.effect, "V2's error rate: x2, +1pp, x1.2+0.01pp")
+      ->capture_default_str();
+  add_duration(command, "--onset", o.onset, "When the effect begins, from the canary's start");
+  add_duration(command, "--horizon", o.horizon, "How long each canary runs");
+  command->add_option("--latency", o.latency, "V1's median latency (default: errors only)");
+  command->add_option("--slower", o.slower, "V2's latencies: x1.3; needs --latency")
+      ->capture_default_str();
+  command->add_option("--buckets", o.buckets, "Histogram bounds: sketch, native, prometheus")
+      ->capture_default_str();
+  command->add_option("--runs", o.runs, "How many canaries")->capture_default_str();
+  command->add_option("--seed", o.seed, "Same seed, same canaries")->capture_default_str();
+  command->add_option("--mode", o.mode, "robust, noisy (for noisy services), iid (trusts requests)")
+      ->capture_default_str();
+  command->add_option("--disturbance", o.disturbance, "What makes requests depend on each other")
+      ->capture_default_str();
+  command->add_option("--pods", o.pods,
+                      "Instances of both versions (default: 20 with a disturbance, else unknown)");
+  command->add_option("--policy", o.policy_file, "The policy: part of a config");
+  command->add_flag("--json", o.json, "Print the report as JSON");
+  command->add_flag("--table", o.table, "Print all tables as Markdown; takes --runs and --seed");
+  command->footer(
+      "Exit codes: 0 done, 2 usage or policy.\n"
+      "Example: davy simulate --rps 100 --share 5% --base 0.1% --effect x5 --onset 20m");
+  return command;
+}
+
 constexpr const char* kExitCodes =
     "Exit codes: 0 pass, 1 fail, 2 usage or config, 3 error (cannot judge, cannot reach), 75 "
     "inconclusive at the timeout.";
@@ -118,6 +151,9 @@ int parse_and_run(int argc, char** argv) {
   replay_command->footer(std::string(kExitCodes) +
                          "\nExample: davy replay run.ndjson --policy policy.yaml");
   replay_command->callback([&] { code = replay(replayed); });
+
+  SimulateOptions made_up;
+  add_simulate(app, made_up)->callback([&] { code = simulate(made_up); });
 
   DemoOptions demo_options;
   CLI::App* demo_command =

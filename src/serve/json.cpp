@@ -62,15 +62,9 @@ json metric(const MetricVerdict& m) {
     baseline["slower_than_seconds"] = optional(m.baseline_threshold);
     canary["slower_than_seconds"] = optional(m.canary_threshold);
   }
-  json out{{"name", m.name},
-           {"title", m.title},
-           {"verdict", word(m.kind)},
-           {"effect", m.effect},
-           {"score", number(m.score)},
-           {"sentence", m.sentence},
-           {"gates", m.gates},
-           {"weight", number(m.weight)},
-           {"proven_alone", m.proven_alone}};
+  json out{{"name", m.name},     {"title", m.title},           {"verdict", word(m.kind)},
+           {"effect", m.effect}, {"score", number(m.score)},   {"sentence", m.sentence},
+           {"gates", m.gates},   {"weight", number(m.weight)}, {"proven_alone", m.proven_alone}};
   if (m.values) {
     out["values"] = comparison(*m.values);
   } else {

@@ -30,9 +30,10 @@ Allowed rooms() {
       {"health", {"config"}},
       {"schedule", {"health", "net", "telemetry"}},
       {"canary", {"stats", "config"}},
+      {"simulate", {"canary"}},
       {"serve", {"health", "canary", "telemetry"}},
       {"store", {"base"}},
-      {"app", {"serve", "store", "schedule", "canary", "sources", "probes"}},
+      {"app", {"serve", "store", "schedule", "canary", "simulate", "sources", "probes"}},
   };
   for (bool grew = true; grew;) {  // what a neighbour may include, its user may too
     grew = false;

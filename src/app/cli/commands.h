@@ -4,6 +4,7 @@
 // 75 inconclusive at the timeout (EX_TEMPFAIL: try again later).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,28 @@ struct ReplayOptions {
   bool json = false;
 };
 int replay(const ReplayOptions& options);
+
+struct SimulateOptions {
+  double requests_per_second = 100;
+  std::string share = "5%";   // of the traffic that V2 gets
+  std::string base = "0.1%";  // V1's error rate
+  std::string effect = "x2";  // what V2 does to it: "x2", "+1pp", "x1.2+0.01pp"
+  std::string latency;        // V1's median, e.g. "50ms"; "" = errors only
+  std::string slower = "x1";  // V2's latencies
+  std::string buckets = "sketch";
+  Duration onset{0};  // when the effect begins, from the canary's start
+  Duration horizon = std::chrono::hours(1);
+  int runs = 1000;
+  std::uint64_t seed = 1;
+  std::string mode = "robust";  // robust, noisy, iid
+  std::string disturbance = "none";
+  int pods = -1;  // of both versions; -1 = 20 when there is a disturbance, else none
+  std::string policy_file;
+  bool json = false;
+  bool table = false;
+};
+/// Judges made-up canaries, and says how often and how late.
+int simulate(const SimulateOptions& options);
 
 struct DemoOptions {
   std::string scenario = "errors";
