@@ -10,6 +10,7 @@ namespace {
 constexpr double kCorrelationSeconds = 60;
 constexpr double kHighestRate = 0.95;
 constexpr double kBurstFactor = 50;        // of common bursts
+constexpr double kMeanClump = 2;           // 1, 2 or 3 errors, equally often
 constexpr double kPodBurstFailures = 0.2;  // of an instance's requests in its bursts
 
 double normal_above(double z) {
@@ -202,8 +203,9 @@ double Traffic::errors(Pod& pod, double& requests, double rate) {
     rate *= random_.gamma(1 / variance, variance);
   }
   if (troubles_.pod_bursts) rate += kPodBurstFailures * overlap(pod.bursts, 3600, 10, 20);
-  double failed = random_.binomial(requests, std::min(rate, kHighestRate));
-  if (!troubles_.clumps) return failed;
+  rate = std::min(rate, kHighestRate);
+  if (!troubles_.clumps) return random_.binomial(requests, rate);
+  double failed = random_.binomial(requests, rate / kMeanClump);
   double twice = random_.binomial(failed, 2.0 / 3);
   double thrice = random_.binomial(twice, 0.5);
   requests += twice + thrice;

@@ -35,15 +35,15 @@ enum class Disturbance {
   PodLognormal15,    // instances differ persistently: standard deviation of the log rate 0.15
   PodLognormal30,    // ... 0.3
   NegativeBinomial,  // an instance's rate varies from block to block as Gamma with CV 1
-  RetryClumps,       // a failed request may be retried and fail again: 1 to 3 errors at once
-  CommonBursts,      // 50 times the errors of both versions for 10 to 25 s, every 5 min or so
-  SinglePodBursts,   // an instance fails a fifth of its requests for 10 to 20 s, once an hour
-  PodDrift,          // log rate of each instance wanders: sd 0.3, correlated over 60 s
-  VersionDrift10,    // log rate of each version wanders by itself: sd 0.1
-  VersionDrift30,    // ... 0.3
-  DiurnalRamp,       // load from half to 1.5 times, error rate from 1 to 3 times
-  Mix,               // instances 0.15, gamma CV 0.5, clumps, common bursts, drift 0.15, ramp
-  LatencyDrift,      // log latency of both versions wanders together: sd 0.2
+  RetryClumps,   // a failed request may be retried and fail again: as many errors, 1 to 3 at once
+  CommonBursts,  // 50 times the errors of both versions for 10 to 25 s, every 5 min or so
+  SinglePodBursts,  // an instance fails a fifth of its requests for 10 to 20 s, once an hour
+  PodDrift,         // log rate of each instance wanders: sd 0.3, correlated over 60 s
+  VersionDrift10,   // log rate of each version wanders by itself: sd 0.1
+  VersionDrift30,   // ... 0.3
+  DiurnalRamp,      // load from half to 1.5 times, error rate from 1 to 3 times
+  Mix,              // instances 0.15, gamma CV 0.5, clumps, common bursts, drift 0.15, ramp
+  LatencyDrift,     // log latency of both versions wanders together: sd 0.2
 };
 
 struct NamedDisturbance {
