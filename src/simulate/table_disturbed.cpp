@@ -25,7 +25,7 @@ void table_disturbed(TableWriter& out) {
       "| disturbance | false rollbacks, robust | noisy profile | iid | x2, robust | x3, robust |");
   out.say("|---|---|---|---|---|---|");
   for (const NamedDisturbance& d : disturbances()) {
-    if (d.disturbance == Disturbance::LatencyDrift) continue;
+    if (is_of_latency(d.disturbance)) continue;
     out.tell(fmt::format("table 4, {}", d.name));
     std::vector<Scenario> cells = pod_cells(d.disturbance);
     std::vector<double> rates[3];

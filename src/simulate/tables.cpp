@@ -9,6 +9,7 @@ std::string tables(const TableOptions& options,
   TableWriter out(options, progress);
   table_errors(out);
   table_disturbed(out);
+  table_noise(out);
   return out.text();
 }
 
