@@ -129,6 +129,7 @@ Report report(const Experiment& x, std::span<const Trial> trials) {
     add(r.hold, t.marginal, onset);
     add(r.share, t.wrong_share, onset);
     noises.push_back(t.noise);
+    r.coarse += t.coarse / r.runs;
     add(r.fail, t.fail, onset);
     if (x.question.warn) add(r.warn, t.warn, onset);
     r.pass.add(t.pass);

@@ -5,8 +5,8 @@
 
 namespace davy::simulate {
 
-config::Policy bare(Mode mode, const Scenario& scenario) {
-  config::Policy policy = fitted(config::Policy{}, scenario);
+config::Policy bare(Mode mode, const Scenario& scenario, const config::Policy& asked) {
+  config::Policy policy = fitted(asked, scenario);
   policy.traffic_share.reset();
   policy.min_stage = Duration::zero();
   policy.max_stage = std::chrono::hours(24);

@@ -15,8 +15,8 @@ namespace davy::simulate {
 
 enum class Mode { Robust, Iid };
 
-/// The default policy as it acts on `scenario`, and nothing between the evidence and the verdict.
-config::Policy bare(Mode mode, const Scenario& scenario);
+/// A policy as it acts on `scenario`, and nothing between the evidence and the verdict.
+config::Policy bare(Mode mode, const Scenario& scenario, const config::Policy& asked = {});
 
 class TableWriter {
  public:

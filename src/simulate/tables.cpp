@@ -10,6 +10,10 @@ std::string tables(const TableOptions& options,
   table_errors(out);
   table_disturbed(out);
   table_noise(out);
+  table_values(out);
+  table_latency(out);
+  table_share(out);
+  table_objective(out);
   return out.text();
 }
 

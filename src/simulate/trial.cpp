@@ -20,6 +20,17 @@ bool finds_worse(const canary::Judge& judge, const config::Policy& policy) {
   return e.log_e >= e.limit;
 }
 
+/// Of the latency quantiles: those whose bounds are too coarse for the policy.
+double coarse_share(const Verdict& verdict) {
+  double quantiles = 0, coarse = 0;
+  for (const MetricVerdict& m : verdict.metrics) {
+    if (!m.name.starts_with("latency_p")) continue;
+    ++quantiles;
+    if (!m.gates) ++coarse;
+  }
+  return quantiles > 0 ? coarse / quantiles : 0;
+}
+
 void note(std::optional<double>& when, bool happened, double t) {
   if (happened && !when) when = t;
 }
@@ -66,6 +77,7 @@ Trial run_trial(const Experiment& x, std::uint64_t index) {
     if (ask.stop_at_hold && trial.marginal) break;
     if (ask.stop_at_wrong_share && trial.wrong_share) break;
   }
+  if (ask.coarse) trial.coarse = coarse_share(judge.verdict());
   return trial;
 }
 

@@ -24,7 +24,8 @@ struct Question {
   bool stop_at_pass = false;
   bool stop_at_hold = false;
   bool stop_at_wrong_share = false;
-  bool noise = false;  // also note what the A/A period taught
+  bool noise = false;   // also note what the A/A period taught
+  bool coarse = false;  // ... and how many quantiles' bounds were too coarse to gate, at the end
 };
 
 /// When each thing first happened, if it did.
@@ -34,8 +35,9 @@ struct Trial {
   std::optional<double> pass;
   std::optional<double> marginal;
   std::optional<double>
-      wrong_share;   // V2 found to get another share of the requests than it should
-  double noise = 0;  // learned of the error rate: sd of a minute's log ratio
+      wrong_share;    // V2 found to get another share of the requests than it should
+  double coarse = 0;  // share of the quantiles
+  double noise = 0;   // learned of the error rate: sd of a minute's log ratio
 };
 
 struct Experiment {
