@@ -7,9 +7,9 @@ namespace davy::simulate {
 namespace {
 
 // Parts of the runs: instances cost most.
-constexpr double kDisturbedRuns = 0.5;  // false rollbacks of the robust mode
-constexpr double kContrastRuns = 0.2;   // ... of the others
-constexpr double kPowerRuns = 0.2;
+constexpr double kDisturbedRuns = 0.3;  // false rollbacks of the robust mode
+constexpr double kContrastRuns = 0.15;  // ... of the others
+constexpr double kPowerRuns = 0.15;
 
 }  // namespace
 

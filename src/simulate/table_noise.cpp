@@ -6,8 +6,8 @@
 namespace davy::simulate {
 namespace {
 
-constexpr double kFalseRuns = 0.2;
-constexpr double kPowerRuns = 0.1;
+constexpr double kFalseRuns = 0.15;
+constexpr double kPowerRuns = 0.07;
 
 struct Setting {
   const char* name;

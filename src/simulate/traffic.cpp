@@ -247,10 +247,19 @@ double Traffic::errors(Pod& pod, double& requests, double rate) {
   return failed + twice + thrice;
 }
 
-/// Adds a multinomial, drawn as one binomial after the other of what is left.
+/// Adds a multinomial, drawn as one binomial after the other of what is left; few requests one by
+/// one, which is the same but faster.
 void Traffic::draw_latency(Histogram& histogram, double requests, double log_slower) {
   const LatencyShape& shape = *scenario_.latency;
   double centre = std::log(shape.median) + log_slower;
+  if (requests < static_cast<double>(log_bounds_.size())) {
+    for (double i = 0; i < requests; ++i) {
+      double x = centre + shape.sigma * random_.normal();
+      auto at = std::lower_bound(log_bounds_.begin(), log_bounds_.end(), x);
+      ++histogram.counts[static_cast<std::size_t>(at - log_bounds_.begin())];
+    }
+    return;
+  }
   double above = 1;  // probability of what is left
   double left = requests;
   for (std::size_t i = 0; i < histogram.bounds.size() && left > 0; ++i) {
