@@ -57,6 +57,16 @@ CLI::App* add_simulate(CLI::App& app, SimulateOptions& o) {
       ->capture_default_str();
   command->add_option("--buckets", o.buckets, "Histogram bounds: sketch, native, prometheus")
       ->capture_default_str();
+  command->add_option("--gauge", o.gauge, "A gauge (memory, ...) with this noise: 10%");
+  command->add_option("--gauge-effect", o.gauge_effect, "V2's gauge: x1.5; needs --gauge")
+      ->capture_default_str();
+  command->add_option("--gauge-keep", o.gauge_keep, "Of its noise, what remains 5 s later: 0.95")
+      ->capture_default_str();
+  command->add_option("--routed", o.routed, "The share that V2 really gets, from the onset on");
+  command->add_option("--bundle", o.bundle, "Requests that arrive together, at the same version")
+      ->capture_default_str();
+  add_duration(command, "--aa-period", o.aa_period,
+               "So long before the canary both versions are the same (default: the policy's)");
   command->add_option("--runs", o.runs, "How many canaries")->capture_default_str();
   command->add_option("--seed", o.seed, "Same seed, same canaries")->capture_default_str();
   command->add_option("--mode", o.mode, "robust, noisy (for noisy services), iid (trusts requests)")

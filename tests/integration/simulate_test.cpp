@@ -27,11 +27,40 @@ TEST_CASE("simulate --json parses, and the same seed gives the same numbers") {
   CHECK(lab::davy(arguments).output == first.output);
 }
 
-TEST_CASE("simulate --table prints four tables and how to print them again") {
+TEST_CASE("simulate tells of gauges, of a wrong share and of what an A/A period taught") {
+  lab::Finished told = lab::davy({"simulate",
+                                  "--runs",
+                                  "4",
+                                  "--json",
+                                  "--effect",
+                                  "x1",
+                                  "--base",
+                                  "2%",
+                                  "--gauge",
+                                  "10%",
+                                  "--gauge-effect",
+                                  "x2",
+                                  "--routed",
+                                  "50%",
+                                  "--disturbance",
+                                  "version-drift-0.3",
+                                  "--rps",
+                                  "1000",
+                                  "--aa-period",
+                                  "20m"});
+  nlohmann::json report = nlohmann::json::parse(told.output);
+  CHECK(report.at("marginal") == 1.0);
+  CHECK(report.at("hold_delay").at("median").get<double>() > 60);
+  CHECK(report.at("wrong_share") == 1.0);
+  CHECK(report.at("learned_noise").get<double>() > 0.1);
+}
+
+TEST_CASE("simulate --table prints nine tables and how to print them again") {
   lab::Finished tables = lab::davy({"simulate", "--table", "--runs", "1", "--seed", "3"});
   CHECK(tables.code == 0);
   CHECK(tables.output.find("Printed by `davy simulate --table --runs 1 --seed 3`") == 0);
-  for (const char* title : {"## 1. ", "## 2. ", "## 3. ", "## 4. ", "| retry-clumps |"})
+  for (const char* title : {"## 1. ", "## 2. ", "## 3. ", "## 4. ", "## 5. ", "## 6. ", "## 7. ",
+                            "## 8. ", "## 9. ", "| retry-clumps |"})
     CHECK(tables.output.find(title) != std::string::npos);
 }
 
@@ -54,6 +83,10 @@ TEST_CASE("simulate says what would be right and ends with 2") {
            {{"--disturbance", "gremlins"}, "retry-clumps"},
            {{"--disturbance", "latency-drift"}, "--latency 50ms"},
            {{"--slower", "x2"}, "--latency 50ms"},
+           {{"--gauge-effect", "x2"}, "--gauge 10%"},
+           {{"--gauge", "10%", "--gauge-keep", "1"}, "try 0.95"},
+           {{"--routed", "7"}, "--routed"},
+           {{"--bundle", "0"}, "try 10"},
            {{"--pods", "1"}, "2 to 1000"},
            {{"--policy", "/nowhere.yaml"}, "/nowhere.yaml"},
        }) {

@@ -67,7 +67,13 @@ struct SimulateOptions {
   std::string latency;        // V1's median, e.g. "50ms"; "" = errors only
   std::string slower = "x1";  // V2's latencies
   std::string buckets = "sketch";
-  Duration onset{0};  // when the effect begins, from the canary's start
+  std::string gauge;                // noise of a metric of its own, e.g. "10%"; "" = none
+  std::string gauge_effect = "x1";  // V2's level over V1's
+  double gauge_keep = 0;            // of one value's noise in the next, 5 s later
+  std::string routed;               // the share that V2 really gets; "" = as configured
+  double bundle = 1;                // requests that arrive together
+  Duration aa_period{0};            // 0: the policy's
+  Duration onset{0};                // when the effect begins, from the canary's start
   Duration horizon = std::chrono::hours(1);
   int runs = 1000;
   std::uint64_t seed = 1;

@@ -109,6 +109,32 @@ Result<Done> read_latency(const SimulateOptions& o, simulate::Scenario& s) {
   return Done{};
 }
 
+Result<Done> read_gauge(const SimulateOptions& o, simulate::Scenario& s) {
+  Result<double> effect = factor_in("--gauge-effect", o.gauge_effect);
+  if (!effect) return effect.error();
+  if (o.gauge.empty()) {
+    if (*effect != 1) return Error{"--gauge-effect needs the gauge's noise (try --gauge 10%)"};
+    return Done{};
+  }
+  Result<double> noise = share_in("--gauge", o.gauge, false);
+  if (!noise) return noise.error();
+  if (!(o.gauge_keep >= 0 && o.gauge_keep < 1))
+    return Error{"--gauge-keep must be at least 0 and below 1 (try 0.95)"};
+  s.gauge = simulate::GaugeShape{.ratio = *effect, .sd = *noise, .keep = o.gauge_keep};
+  return Done{};
+}
+
+Result<Done> read_routing(const SimulateOptions& o, simulate::Scenario& s) {
+  if (!(o.bundle >= 1 && o.bundle <= 10000))
+    return Error{"--bundle must be between 1 and 10000 (try 10)"};
+  s.bundle = o.bundle;
+  if (o.routed.empty()) return Done{};
+  Result<double> routed = share_in("--routed", o.routed, false);
+  if (!routed) return routed.error();
+  s.routed_share = *routed;
+  return Done{};
+}
+
 void split_pods(int pods, simulate::Scenario& s) {
   double canary = std::clamp(std::round(pods * s.canary_share), 1.0, std::max(1.0, pods - 1.0));
   s.canary_pods = static_cast<std::size_t>(canary);
@@ -152,6 +178,8 @@ Result<simulate::Scenario> scenario_of(const SimulateOptions& o) {
   }
   Result<Done> latency = read_latency(o, s);
   if (!latency) return latency.error();
+  if (Result<Done> gauge = read_gauge(o, s); !gauge) return gauge.error();
+  if (Result<Done> routing = read_routing(o, s); !routing) return routing.error();
   if (simulate::is_of_latency(s.disturbance) && !s.latency) {
     return Error{
         fmt::format("--disturbance {} needs latencies (try --latency 50ms)", o.disturbance)};
@@ -180,6 +208,17 @@ Result<Done> apply_mode(const std::string& mode, config::Policy& policy) {
   if (*chosen == Mode::Noisy) policy.robustness.sigma = 0.3;
   policy.robustness.on = *chosen != Mode::Iid;
   return Done{};
+}
+
+/// What the policy and the scenario must agree on: the A/A period, and how the gauge is judged (as
+/// the policy's first own metric, or at most 20 % more).
+void match(const SimulateOptions& o, config::Policy& policy, simulate::Scenario& scenario) {
+  if (o.aa_period > Duration::zero()) policy.aa_period = o.aa_period;
+  scenario.aa_period = seconds(policy.aa_period);
+  if (!scenario.gauge) return;
+  if (policy.metrics.empty()) policy.metrics.emplace_back();
+  policy.metrics.resize(1);
+  policy.metrics.front().series.name = simulate::GaugeShape::kName;
 }
 
 // Telling.
@@ -299,13 +338,20 @@ void print_report(const SimulateOptions& o, const simulate::Experiment& x,
   row("  for nothing", r.false_rollbacks,
       fmt::format("promised: at most {}", percent(x.policy.false_rollback)));
   row("errors worse at all", r.warned, when(r.warn, "of the onset"));
-  row("held (marginal)", r.marginal, "");
+  row("held (marginal)", r.marginal, when(r.hold, "of the onset"));
+  if (s.routed_share || r.wrong_share > 0)
+    row("wrong share told", r.wrong_share, when(r.share, "of the onset"));
   row("passed", r.passed, when(r.pass, "of the start"));
   if (s.onset > 0) row("  before the onset", r.passed_before, "rightly: V2 was equal then");
   if (r.intolerable)
     row("  wrongly", r.false_passes,
         fmt::format("promised: at most {}", percent(x.policy.false_promote)));
 
+  if (s.aa_period > 0) {
+    fmt::print(
+        "\n  Learned in {} of A/A period: a minute's ratio of error rates has a noise of {}.\n",
+        span(s.aa_period), percent(r.noise));
+  }
   if (!r.tolerable) print_bars(r.fail, r.runs);
   fmt::print("\n");
   if (r.fail_limit) {
@@ -345,11 +391,15 @@ void print_json(const SimulateOptions& o, const simulate::Experiment& x,
          {"false_rollbacks", r.false_rollbacks},
          {"found_worse", r.warned},
          {"marginal", r.marginal},
+         {"wrong_share", r.wrong_share},
+         {"learned_noise", r.noise},
          {"passed", r.passed},
          {"passed_before_onset", r.passed_before},
          {"false_passes", r.false_passes},
          {"rollback_delay", delays_json(r.fail, r.fail_limit)},
          {"found_worse_delay", delays_json(r.warn, r.warn_limit)},
+         {"hold_delay", delays_json(r.hold, std::nullopt)},
+         {"wrong_share_delay", delays_json(r.share, std::nullopt)},
          {"pass_time", delays_json(r.pass, std::nullopt)}};
   fmt::print("{}\n", j.dump(2));
 }
@@ -389,9 +439,10 @@ int simulate(const SimulateOptions& o) {
   Result<Done> mode = apply_mode(o.mode, *policy);
   if (!mode) return usage(mode.error());
 
+  match(o, *policy, *scenario);
   simulate::Experiment x{.scenario = *scenario,
                          .policy = simulate::fitted(*policy, *scenario),
-                         .question = {.warn = true},
+                         .question = {.warn = true, .noise = policy->aa_period > Duration::zero()},
                          .runs = o.runs,
                          .seed = o.seed};
   std::vector<simulate::Trial> trials;

@@ -36,3 +36,19 @@ TEST_CASE("cells are written with two digits or none") {
   delays.finish();
   CHECK(show_delays(delays) == "85 / - (25%)");
 }
+
+TEST_CASE("delays over cells: the median of medians, and the mean share never found") {
+  CellDelays over;
+  for (double delay : {10.0, 20.0, 30.0}) {
+    Delays delays;
+    delays.add(delay);
+    delays.add(delay);
+    if (delay == 30) delays.add({});
+    delays.finish();
+    over.add(delays);
+  }
+  CHECK(over.median() == 20);
+  CHECK(over.missed() == doctest::Approx(1.0 / 9));
+  CHECK(over.show() == "20 (11%)");
+  CHECK(show_over_cells({0, 0.02}) == "1.00% / 2.00%");
+}

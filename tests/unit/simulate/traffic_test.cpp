@@ -143,3 +143,87 @@ TEST_CASE("a sketch's bounds are 2 percent apart, Prometheus' as its libraries h
   CHECK(sketch.back() > 0.5);
   CHECK(bounds_of({.buckets = Buckets::Prometheus}).size() == 11);
 }
+
+TEST_CASE("in an A/A period V2 has its share of the traffic, and its fault begins after it") {
+  Scenario s{.requests_per_second = 1000,
+             .canary_share = 0.5,
+             .base_error_rate = 0,
+             .change = {.added = 0.1},
+             .horizon = 60,
+             .history = 30,
+             .aa_period = 120};
+  Traffic traffic(s, 1);
+  while (!traffic.over()) {
+    const Block& b = traffic.next();
+    CHECK((b.canary.requests > 0) == (b.t > 30));
+    CHECK((b.canary.errors > 0) == (b.t > 150));
+    CHECK(traffic.canary_time() == b.t - 150);
+  }
+  CHECK(traffic.canary_time() == 60);
+}
+
+TEST_CASE("V2 gets what it is routed from the onset on, in whole bundles") {
+  Scenario s{.requests_per_second = 1000,
+             .canary_share = 0.25,
+             .onset = 300,
+             .horizon = 600,
+             .routed_share = 0,
+             .bundle = 50};
+  Traffic traffic(s, 1);
+  double before = 0;
+  while (!traffic.over()) {
+    const Block& b = traffic.next();
+    CHECK(std::fmod(b.baseline.requests, 50) == 0);
+    CHECK(*b.weight == 0.25);
+    if (traffic.canary_time() > 300) CHECK(b.canary.requests == 0);
+    before += b.canary.requests;
+  }
+  CHECK(before == doctest::Approx(300 * 250).epsilon(0.1));
+}
+
+TEST_CASE("gauges have the level, the spread and the persistence that the scenario asks for") {
+  for (GaugeShape shape : {GaugeShape{.ratio = 1.5, .sd = 0.1}, GaugeShape{.sd = 0.1, .keep = 0.8},
+                           GaugeShape{.sd = 0.1, .heavy_tails = true}}) {
+    Scenario s{.requests_per_second = 1, .horizon = 86400, .gauge = shape};
+    Traffic traffic(s, 1);
+    double n = 0, sum = 0, squares = 0, products = 0, before = 0, sum2 = 0;
+    while (!traffic.over()) {
+      const Block& b = traffic.next();
+      if (traffic.canary_time() <= 0) continue;
+      REQUIRE(b.baseline.values.front().name == GaugeShape::kName);
+      double x = b.baseline.values.front().value - 100;
+      ++n;
+      sum += x;
+      squares += x * x;
+      products += x * before;
+      before = x;
+      sum2 += b.canary.values.front().value;
+    }
+    CHECK(std::fabs(sum / n) < 1);
+    CHECK(std::sqrt(squares / n) == doctest::Approx(10).epsilon(0.1));
+    CHECK(products / squares == doctest::Approx(shape.keep).epsilon(0.05).scale(1));
+    CHECK(sum2 / n == doctest::Approx(100 * shape.ratio).epsilon(0.01));
+  }
+}
+
+TEST_CASE("requests drawn one by one and all at once have the same latencies") {
+  // 300 bounds: 5 requests a block come one by one, 5000 at once.
+  double share_above[2];
+  for (int i = 0; i < 2; ++i) {
+    Scenario s{.requests_per_second = i == 0 ? 2 : 2000.0,
+               .canary_share = 0.5,
+               .horizon = i == 0 ? 86400.0 : 60.0,
+               .latency = LatencyShape{.median = 0.1, .sigma = 0.5}};
+    Traffic traffic(s, 1);
+    double above = 0, all = 0;
+    while (!traffic.over()) {
+      const Histogram& h = *traffic.next().baseline.latency;
+      for (std::size_t b = 0; b < h.counts.size(); ++b) {
+        all += h.counts[b];
+        if (b > 0 && h.bounds[b - 1] >= 0.2) above += h.counts[b];
+      }
+    }
+    share_above[i] = above / all;
+  }
+  CHECK(share_above[0] == doctest::Approx(share_above[1]).epsilon(0.03));
+}

@@ -97,3 +97,39 @@ TEST_CASE("an instance that once had a burst does not hide three times the error
   Experiment x{.scenario = s, .policy = fitted(config::Policy{}, s), .runs = 40};
   CHECK(report(x, simulate::simulate(x)).failed > 0.8);
 }
+
+TEST_CASE("a wrong share, a gauge beyond its tolerance and learned noise are noted") {
+  Scenario s{.requests_per_second = 1000,
+             .canary_share = 0.05,
+             .base_error_rate = 0.02,
+             .aa_period = 1200,
+             .routed_share = 0.1,
+             .gauge = GaugeShape{.ratio = 1.5},
+             .disturbance = Disturbance::VersionDrift30};
+  config::Policy policy;
+  policy.aa_period = std::chrono::minutes(20);
+  policy.metrics.push_back({.series = {.name = GaugeShape::kName}});
+  policy.metrics.push_back({.series = {.name = "elsewhere"}});
+  Experiment x{.scenario = s, .policy = fitted(policy, s), .question = {.noise = true}, .runs = 10};
+  CHECK(x.policy.metrics.size() == 1);
+  Report r = report(x, simulate::simulate(x));
+  CHECK(r.wrong_share == 1);
+  CHECK(r.marginal == 1);
+  CHECK(r.hold.quantile(0.5).value() < 900);
+  CHECK(r.noise > 0.2);
+  CHECK(r.tolerable);  // a gauge holds, by default
+  x.policy.metrics.front().standing.severity = config::Effect::Rollback;
+  CHECK_FALSE(report(x, {}).tolerable);
+}
+
+TEST_CASE("missing the objective is intolerable, unless V1 misses it, too") {
+  Scenario s{.base_error_rate = 0.0009, .change = {.ratio = 1.15}};
+  Experiment x{.scenario = s, .policy = fitted(config::Policy{}, s)};
+  x.policy.error_rate.max = 0.001;
+  CHECK_FALSE(report(x, {}).tolerable);
+  CHECK_FALSE(report(x, {}).fail_limit);
+  x.scenario.change = {};
+  CHECK(report(x, {}).tolerable);
+  x.scenario.base_error_rate = 0.005;
+  CHECK(report(x, {}).tolerable);
+}
