@@ -71,6 +71,8 @@ json metric(const MetricVerdict& m) {
            {"gates", m.gates},
            {"weight", number(m.weight)},
            {"proven_alone", m.proven_alone}};
+  if (m.muted) out["muted"] = true;
+  if (!m.note.empty()) out["note"] = m.note;
   if (m.values) {
     out["values"] = comparison(*m.values);
   } else {
