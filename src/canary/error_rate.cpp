@@ -132,6 +132,7 @@ void ErrorRate::report(std::vector<MetricReport>& out) const {
   MetricReport r{.verdict = tests_.report(policy_)};
   r.verdict.name = "error_rate";
   r.verdict.title = "error rate";
+  r.verdict.muted = p.standing.muted;
   if (past_) r.verdict.hold = Evidence{since_past_.log_e(), std::log(1 / policy_.false_hold)};
   if (tests_.seen.n1 > 0 || tests_.seen.n2 > 0) r.facts = say_rates(r.verdict, "fails", "requests");
   r.fail_claim = "Tolerated was " + say_margin(p.fail);

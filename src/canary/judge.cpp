@@ -302,6 +302,7 @@ void Judge::write(Verdict& v) const {
     m.proven_alone = alone[i];
     m.score = w.gate.scores[i];
     m.kind = kind_of(m, evidence_[i]);
+    m.note = reports[i].note;
     m.sentence = say_metric(reports[i]);
     v.metrics.push_back(m);
   }

@@ -122,6 +122,9 @@ struct LoadedPolicy {
 LoadedPolicy load_policy_file(const std::string& file);
 LoadedPolicy load_policy_text(std::string_view yaml, const std::string& file);
 
+/// One of the canary's shares of traffic, "25%", that comes after those `before`.
+Result<double> parse_stage(std::string_view text, const std::vector<double>& before);
+
 /// The effective config with its arithmetic, for people: what `davy config check` prints.
 std::string explain(const Config& config);
 

@@ -63,18 +63,10 @@ class DeploymentReader {
     settings_.read("stages", texts);
     if (settings_.problems().count() > before) return;
     for (const std::string& text : texts) {
-      Result<double> share = units::parse_ratio(text);
-      if (!share) {
-        settings_.problem("stages", share.error().what);
-      } else if (*share <= 0 || *share > 1) {
-        settings_.problem(
-            "stages",
-            fmt::format("{} is no share of the traffic (more than 0%, at most 100%)", text));
-      } else if (!deployment_.stages.empty() && *share <= deployment_.stages.back()) {
-        settings_.problem("stages",
-                          fmt::format("{} does not go up (ascending: 5%, 25%, 50%, 100%)", text));
-      } else {
+      if (Result<double> share = parse_stage(text, deployment_.stages)) {
         deployment_.stages.push_back(*share);
+      } else {
+        settings_.problem("stages", share.error().what);
       }
     }
   }
@@ -132,6 +124,17 @@ class DeploymentReader {
 };
 
 }  // namespace
+
+Result<double> parse_stage(std::string_view text, const std::vector<double>& before) {
+  Result<double> share = units::parse_ratio(text);
+  if (!share) return share;
+  if (*share <= 0 || *share > 1) {
+    return Error{fmt::format("{} is no share of the traffic (more than 0%, at most 100%)", text)};
+  }
+  if (!before.empty() && *share <= before.back())
+    return Error{fmt::format("{} does not go up (ascending: 5%, 25%, 50%, 100%)", text)};
+  return share;
+}
 
 std::vector<Deployment> read_deployments(const Node& list, const Kinds& kinds, Problems& problems) {
   std::vector<Deployment> deployments;
