@@ -226,7 +226,7 @@ void error_metric(const json& c, Comparison& is) {
 
 void thresholds(const json& c, Comparison& is) {
   Histogram h{c.at("bounds"), c.at("counts")};
-  std::size_t t1 = quantile_bound(h, c.at("u"));
+  std::size_t t1 = quantile_bound(Tails(h), c.at("u"));
   is.equal("t1", t1, c.at("t1").get<std::size_t>());
   is.number("above", above(h, t1), c.at("above"));
   std::optional<Threshold> up = rounded_up(h.bounds, t1, c.at("tolerance"));
@@ -243,7 +243,9 @@ void latency(const json& c, Comparison& is) {
   auto histogram = [&](const json& counts) { return Histogram{c.at("bounds"), counts}; };
   for (std::size_t i = 0; i < c.at("rows").size(); ++i) {
     const json& row = c.at("rows")[i];
-    metric.see(histogram(row[0]), histogram(row[1]), histogram(row[2]), row[3]);
+    Histogram history = histogram(row[0]);
+    metric.see({history.bounds, Tails(history), Tails(histogram(row[1])), Tails(histogram(row[2]))},
+               row[3]);
     canary::MetricEvidence e = metric.evidence();
     const json& wanted = c.at("expect")[i];
     is.number(at(i, "FAIL"), e.fail, wanted[0], wanted[4]);
