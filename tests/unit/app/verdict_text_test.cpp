@@ -114,7 +114,7 @@ TEST_CASE("no line is longer than the terminal is wide, and colour is only where
   Verdict v = verdict(6);
   v.reason = std::string(40, 'x') + " " + std::string(30, 'y') + " " + std::string(30, 'z');
   v.traffic_share = ShareVerdict{0.05, 0.031, {1, 6.9}};
-  for (std::size_t columns : {60, 80, 100}) {
+  for (std::size_t columns : {60U, 80U, 100U}) {
     std::istringstream lines(drawn(v, {.columns = columns}));
     for (std::string line; std::getline(lines, line);) {
       CAPTURE(line);
