@@ -91,10 +91,15 @@ void ErrorRate::learn(const Block& block) {
   recent_n_ = recent_n_ * keep + baseline.requests;
   recent_k_ = recent_k_ * keep + baseline.errors;
 
+  // An instance's burst is no lasting difference: it widens the margin only as far as it counts.
+  // The halves see it in full, as overdispersion.
+  if (!bursts_.started()) bursts_.start(baseline_rate() * baseline.requests / block.dt);
+  double share = bursts_.share(baseline.errors, block.dt);
+  bursts_.see(baseline.errors, block.dt);
   stats::Sample halves;
   for (const PodCounts& pod : baseline.pods) {
     baseline_pods_[pod.id].n += pod.requests;
-    baseline_pods_[pod.id].k += pod.errors;
+    baseline_pods_[pod.id].k += pod.errors * share;
     std::size_t half = half_of_.try_emplace(pod.id, half_of_.size() % 2).first->second;
     (half == 0 ? halves.n1 : halves.n2) += pod.requests;
     (half == 0 ? halves.k1 : halves.k2) += pod.errors;
@@ -162,7 +167,7 @@ void ErrorRate::grow(double n1, double n2, std::vector<Growth>& out) const {
 }
 
 void ErrorRate::archive(Archive& a) {
-  a(tests_, split_, recent_n_, recent_k_, baseline_pods_, half_of_, past_, since_past_);
+  a(tests_, split_, bursts_, recent_n_, recent_k_, baseline_pods_, half_of_, past_, since_past_);
 }
 
 }  // namespace davy::canary

@@ -41,6 +41,7 @@ class ErrorRate final : public Metric {
 
   MetricTests tests_;
   stats::Overdispersion split_;  // V1's own instances, in two halves
+  stats::BurstLimit bursts_;     // of V1's errors, for comparing its instances
 
   // V1's rate as tests see it: exponentially forgotten, so that it follows the day.
   double recent_n_ = 0;

@@ -42,6 +42,8 @@ class Judge {
   VerdictKind kind() const { return decision_.kind; }
   /// When it was decided, in seconds of the run.
   double decided_at() const { return decision_.t; }
+  /// V2 gets another share of the requests than it should, whatever else there is to say.
+  bool is_share_wrong() const { return share_ && share_->is_wrong(); }
   /// All of it, in words. Good until the judge sees more.
   const Verdict& verdict() const;
 

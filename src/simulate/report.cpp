@@ -8,9 +8,14 @@
 namespace davy::simulate {
 namespace {
 
+constexpr double kPassRoom = 1.5;  // a pass proves an objective with this much room
+
 std::optional<double> least(const Experiment& x, double ratio, double absolute, double alpha) {
   const Scenario& s = x.scenario;
-  if (s.latency && s.latency->slower > 1) return std::nullopt;  // slowness helps to find it
+  // What else is worse, or held against an absolute limit, helps to find it.
+  if (s.latency && s.latency->slower > 1) return std::nullopt;
+  if (s.gauge && s.gauge->ratio != 1) return std::nullopt;
+  if (x.policy.error_rate.max) return std::nullopt;
   Streams streams{.n1 = s.requests_per_second * (1 - s.canary_share),
                   .p1 = s.base_error_rate,
                   .n2 = s.requests_per_second * s.canary_share,
@@ -28,6 +33,27 @@ bool beyond(const Experiment& x, const config::Margin& margin) {
 
 bool slower_than(const Experiment& x, double tolerance) {
   return x.scenario.latency && x.scenario.latency->slower > 1 + tolerance;
+}
+
+/// V2 misses the objective and V1 does not; `room` times it.
+bool misses_objective(const Experiment& x, double room) {
+  const std::optional<double>& most = x.policy.error_rate.max;
+  double p1 = x.scenario.base_error_rate;
+  return most && p1 <= *most * (1 + 1e-9) && x.scenario.change.of(p1) > *most * room * (1 + 1e-9);
+}
+
+/// The gauge is beyond what the policy tolerates of it, or on the edge of that.
+struct GaugeTruth {
+  bool beyond = false, on_or_beyond = false, rolls_back = false;
+};
+GaugeTruth gauge_truth(const Experiment& x) {
+  if (!x.scenario.gauge || x.policy.metrics.empty()) return {};
+  const config::ValuePolicy& metric = x.policy.metrics.front();
+  double ratio = x.scenario.gauge->ratio;
+  if (metric.bad == config::ValuePolicy::Bad::Down) ratio = 1 / ratio;
+  return {.beyond = ratio > metric.fail.ratio * (1 + 1e-9),
+          .on_or_beyond = ratio >= metric.fail.ratio * (1 - 1e-9),
+          .rolls_back = metric.standing.effect() == config::Effect::Rollback};
 }
 
 /// Delay from the onset; a run in which it happened before says nothing about delays.
@@ -71,12 +97,15 @@ Report report(const Experiment& x, std::span<const Trial> trials) {
 
   Report r;
   r.runs = static_cast<int>(trials.size());
-  r.tolerable = !beyond(x, policy.error_rate.fail) && !slower_than(x, latency.fail_increase);
+  GaugeTruth gauge = gauge_truth(x);
+  r.tolerable = !beyond(x, policy.error_rate.fail) && !slower_than(x, latency.fail_increase) &&
+                !misses_objective(x, 1) && !(gauge.beyond && gauge.rolls_back);
   // On the margin V2 is already intolerable: the promise holds there, too.
   r.intolerable =
       x.scenario.change.of(p1) >= (pass_margin.ratio * p1 + pass_margin.absolute) * (1 - 1e-9) ||
-      slower_than(x, latency.pass_increase);
-  bool worse = beyond(x, {1, 0}) || slower_than(x, 0);
+      slower_than(x, latency.pass_increase) || misses_objective(x, kPassRoom) || gauge.on_or_beyond;
+  bool worse =
+      beyond(x, {1, 0}) || slower_than(x, 0) || (x.scenario.gauge && x.scenario.gauge->ratio != 1);
 
   auto before = [&](std::optional<double> when) { return when && *when <= onset; };
   auto share = [&](auto is) {
@@ -94,12 +123,25 @@ Report report(const Experiment& x, std::span<const Trial> trials) {
   r.false_passes =
       share([&](const Trial& t) { return t.pass && r.intolerable && !before(t.pass); });
   r.marginal = share([](const Trial& t) { return t.marginal.has_value(); });
+  r.wrong_share = share([](const Trial& t) { return t.wrong_share.has_value(); });
+  std::vector<double> noises;
   for (const Trial& t : trials) {
+    add(r.hold, t.marginal, onset);
+    add(r.share, t.wrong_share, onset);
+    noises.push_back(t.noise);
+    r.coarse += t.coarse / r.runs;
     add(r.fail, t.fail, onset);
     if (x.question.warn) add(r.warn, t.warn, onset);
     r.pass.add(t.pass);
   }
+  if (!noises.empty()) {
+    auto middle = noises.begin() + static_cast<std::ptrdiff_t>(noises.size() / 2);
+    std::nth_element(noises.begin(), middle, noises.end());
+    r.noise = *middle;
+  }
   r.fail.finish();
+  r.hold.finish();
+  r.share.finish();
   r.warn.finish();
   r.pass.finish();
   r.fail_limit = least(x, policy.error_rate.fail.ratio, policy.error_rate.fail.absolute,

@@ -42,9 +42,12 @@ struct Report {
   double passed_before = 0;  // the onset: rightly, whatever came then
   double false_passes = 0;   // passed though intolerable, after the onset
   double marginal = 0;
+  double wrong_share = 0;
+  double coarse = 0;  // mean share of quantiles whose bounds are too coarse, if asked for
+  double noise = 0;   // median of what was learned of the error rate, if asked for
   // When. Runs that were over before the onset are left out of the first two.
-  Delays fail, warn;
-  Delays pass;  // from the canary's start
+  Delays fail, warn, hold, share;  // share: that V2 gets a wrong share of the requests
+  Delays pass;                     // from the canary's start
   // Mean delay that no test of this level can beat; none where none is known or nothing is to be
   // found.
   std::optional<double> fail_limit, warn_limit;

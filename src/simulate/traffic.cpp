@@ -9,7 +9,9 @@ namespace {
 
 constexpr double kCorrelationSeconds = 60;
 constexpr double kHighestRate = 0.95;
-constexpr double kBurstFactor = 50;        // of common bursts
+constexpr double kBurstFactor = 50;  // of common bursts
+constexpr double kMeanClump = 2;     // 1, 2 or 3 errors, equally often
+constexpr double kGaugeLevel = 100;
 constexpr double kPodBurstFailures = 0.2;  // of an instance's requests in its bursts
 
 double normal_above(double z) {
@@ -45,8 +47,15 @@ const std::vector<NamedDisturbance>& disturbances() {
       {"diurnal-ramp", Disturbance::DiurnalRamp},
       {"mix", Disturbance::Mix},
       {"latency-drift", Disturbance::LatencyDrift},
+      {"latency-pod-drift-0.1", Disturbance::LatencyPodDrift},
+      {"latency-version-drift-0.03", Disturbance::LatencyVersionDrift03},
+      {"latency-version-drift-0.1", Disturbance::LatencyVersionDrift10},
   };
   return all;
+}
+
+bool is_of_latency(Disturbance disturbance) {
+  return disturbance >= Disturbance::LatencyDrift;
 }
 
 std::vector<double> bounds_of(const LatencyShape& latency) {
@@ -85,6 +94,9 @@ Traffic::Troubles Traffic::troubles_of(Disturbance disturbance) {
               .common_bursts = true,
               .ramp = true};
     case Disturbance::LatencyDrift: return {.latency_drift = 0.2};
+    case Disturbance::LatencyPodDrift: return {.latency_pod_drift = 0.1};
+    case Disturbance::LatencyVersionDrift03: return {.latency_version_drift = 0.03};
+    case Disturbance::LatencyVersionDrift10: return {.latency_version_drift = 0.1};
   }
   return {};
 }
@@ -104,36 +116,42 @@ Traffic::Traffic(const Scenario& scenario, std::uint64_t seed)
     block_.canary.pods.push_back({.id = "v2-" + std::to_string(i)});
   if (scenario_.latency) {
     block_.baseline.latency = empty(*scenario_.latency);
+    for (double bound : block_.baseline.latency->bounds) log_bounds_.push_back(std::log(bound));
     block_.canary.latency = empty(*scenario_.latency);
   }
+  if (scenario_.gauge)
+    block_.baseline.values = block_.canary.values = {{.name = GaugeShape::kName}};
 }
 
 Traffic::Version Traffic::make(std::size_t pods) {
   Version version;
   version.named = pods > 0;
   version.drift.value = troubles_.version_drift * random_.normal();
+  version.latency_drift.value = troubles_.latency_version_drift * random_.normal();
+  version.gauge_noise = random_.normal();
   version.pods.resize(std::max<std::size_t>(1, pods));
   for (Pod& pod : version.pods) {
     pod.factor = mean_one(troubles_.pod_sd * random_.normal(), troubles_.pod_sd);
     pod.drift.value = troubles_.pod_drift * random_.normal();
+    pod.latency_drift.value = troubles_.latency_pod_drift * random_.normal();
   }
   return version;
 }
 
 bool Traffic::over() const {
-  return block_.t + scenario_.interval > scenario_.history + scenario_.horizon + 1e-9;
+  return canary_time() + scenario_.interval > scenario_.horizon + 1e-9;
 }
 
 const Block& Traffic::next() {
   block_.t += scenario_.interval;
-  double canary_time = block_.t - scenario_.history;  // at the end of the block
-  bool alone = canary_time <= 1e-9;
-  bool changed = canary_time - scenario_.interval >= scenario_.onset - 1e-9;
+  double time = canary_time();
+  bool alone = block_.t - scenario_.history <= 1e-9;
+  bool changed = time - scenario_.interval >= scenario_.onset - 1e-9;
 
   double load = scenario_.requests_per_second * scenario_.interval;
   double factor = 1;
+  double part = std::max(0.0, time) / scenario_.horizon;
   if (troubles_.ramp) {
-    double part = std::max(0.0, canary_time) / scenario_.horizon;
     load *= 0.5 + part;
     factor *= 1 + 2 * part;
   }
@@ -143,11 +161,17 @@ const Block& Traffic::next() {
   if (troubles_.latency_drift > 0) step(latency_drift_, troubles_.latency_drift);
 
   double share = alone ? 0 : scenario_.canary_share;
+  if (changed) share = scenario_.routed_share.value_or(share);
   double p1 = scenario_.base_error_rate;
   double p2 = changed ? scenario_.change.of(p1) : p1;
   double slower = changed && scenario_.latency ? scenario_.latency->slower : 1;
   fill(block_.baseline, baseline_, load * (1 - share), p1 * factor, 1);
   fill(block_.canary, canary_, load * share, p2 * factor, slower);
+  if (const std::optional<GaugeShape>& gauge = scenario_.gauge) {
+    double level = kGaugeLevel * (1 + gauge->rise * part);
+    draw_gauge(block_.baseline, baseline_, level);
+    draw_gauge(block_.canary, canary_, changed ? level * gauge->ratio : level);
+  }
   return block_;
 }
 
@@ -176,18 +200,30 @@ void Traffic::fill(VersionCounts& counts, Version& version, double requests, dou
     step(version.drift, troubles_.version_drift);
     rate *= mean_one(version.drift.value, troubles_.version_drift);
   }
+  double log_slower = std::log(slower) + latency_drift_.value;
+  if (troubles_.latency_version_drift > 0) {
+    step(version.latency_drift, troubles_.latency_version_drift);
+    log_slower += version.latency_drift.value;
+  }
+  if (counts.latency) std::fill(counts.latency->counts.begin(), counts.latency->counts.end(), 0.0);
   double each = requests / static_cast<double>(version.pods.size());
   for (std::size_t i = 0; i < version.pods.size(); ++i) {
-    double n = random_.poisson(each);
-    double k = errors(version.pods[i], n, rate);
+    Pod& pod = version.pods[i];
+    double n = scenario_.bundle * random_.poisson(each / scenario_.bundle);
+    double k = errors(pod, n, rate);
     counts.requests += n;
     counts.errors += k;
     if (version.named) {
       counts.pods[i].requests = n;
       counts.pods[i].errors = k;
     }
+    if (counts.latency && troubles_.latency_pod_drift > 0) {
+      step(pod.latency_drift, troubles_.latency_pod_drift);
+      draw_latency(*counts.latency, n, log_slower + pod.latency_drift.value);
+    }
   }
-  if (counts.latency) draw_latency(*counts.latency, counts.requests, slower);
+  if (counts.latency && troubles_.latency_pod_drift == 0)
+    draw_latency(*counts.latency, counts.requests, log_slower);
 }
 
 /// One instance's errors; retries are requests, too.
@@ -202,29 +238,42 @@ double Traffic::errors(Pod& pod, double& requests, double rate) {
     rate *= random_.gamma(1 / variance, variance);
   }
   if (troubles_.pod_bursts) rate += kPodBurstFailures * overlap(pod.bursts, 3600, 10, 20);
-  double failed = random_.binomial(requests, std::min(rate, kHighestRate));
-  if (!troubles_.clumps) return failed;
+  rate = std::min(rate, kHighestRate);
+  if (!troubles_.clumps) return random_.binomial(requests, rate);
+  double failed = random_.binomial(requests, rate / kMeanClump);
   double twice = random_.binomial(failed, 2.0 / 3);
   double thrice = random_.binomial(twice, 0.5);
   requests += twice + thrice;
   return failed + twice + thrice;
 }
 
-/// A multinomial, as one binomial after the other of what is left.
-void Traffic::draw_latency(Histogram& histogram, double requests, double slower) {
+/// Adds a multinomial, drawn as one binomial after the other of what is left.
+void Traffic::draw_latency(Histogram& histogram, double requests, double log_slower) {
   const LatencyShape& shape = *scenario_.latency;
-  double centre = std::log(shape.median * slower) + latency_drift_.value;
-  std::fill(histogram.counts.begin(), histogram.counts.end(), 0.0);
+  double centre = std::log(shape.median) + log_slower;
   double above = 1;  // probability of what is left
   double left = requests;
   for (std::size_t i = 0; i < histogram.bounds.size() && left > 0; ++i) {
-    double beyond = normal_above((std::log(histogram.bounds[i]) - centre) / shape.sigma);
+    double beyond = normal_above((log_bounds_[i] - centre) / shape.sigma);
     double here = above > 0 ? random_.binomial(left, 1 - beyond / above) : left;
-    histogram.counts[i] = here;
+    histogram.counts[i] += here;
     left -= here;
     above = beyond;
   }
   histogram.counts.back() += left;
+}
+
+/// Noise of standard deviation 1 that may linger and may have heavy tails, scaled to the gauge's.
+void Traffic::draw_gauge(VersionCounts& counts, Version& version, double level) {
+  const GaugeShape& gauge = *scenario_.gauge;
+  double fresh = random_.normal();
+  if (gauge.heavy_tails) {  // t with 3 degrees of freedom has variance 3
+    double chi_squared = random_.gamma(1.5, 2);
+    fresh /= std::sqrt(chi_squared / 3) * std::sqrt(3.0);
+  }
+  version.gauge_noise =
+      gauge.keep * version.gauge_noise + std::sqrt(1 - gauge.keep * gauge.keep) * fresh;
+  counts.values.front().value = level * (1 + gauge.sd * version.gauge_noise);
 }
 
 }  // namespace davy::simulate

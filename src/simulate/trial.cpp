@@ -20,6 +20,17 @@ bool finds_worse(const canary::Judge& judge, const config::Policy& policy) {
   return e.log_e >= e.limit;
 }
 
+/// Of the latency quantiles: those whose bounds are too coarse for the policy.
+double coarse_share(const Verdict& verdict) {
+  double quantiles = 0, coarse = 0;
+  for (const MetricVerdict& m : verdict.metrics) {
+    if (!m.name.starts_with("latency_p")) continue;
+    ++quantiles;
+    if (!m.gates) ++coarse;
+  }
+  return quantiles > 0 ? coarse / quantiles : 0;
+}
+
 void note(std::optional<double>& when, bool happened, double t) {
   if (happened && !when) when = t;
 }
@@ -29,7 +40,9 @@ void note(std::optional<double>& when, bool happened, double t) {
 config::Policy fitted(config::Policy policy, const Scenario& scenario) {
   if (!scenario.latency) policy.latency.reset();
   policy.restarts.reset();
-  policy.metrics.clear();
+  std::erase_if(policy.metrics, [&](const config::ValuePolicy& metric) {
+    return !scenario.gauge || metric.series.name != GaugeShape::kName;
+  });
   return policy;
 }
 
@@ -38,15 +51,21 @@ Trial run_trial(const Experiment& x, std::uint64_t index) {
   Traffic traffic(x.scenario, mix_seed(x.seed, index));
   canary::Judge judge(x.policy, {});
   Trial trial;
+  bool looked = false;
   while (!traffic.over()) {
     const Block& block = traffic.next();
     judge.see(block);
-    double t = block.t - x.scenario.history;
+    double t = traffic.canary_time();
     if (t <= 0) continue;
+    if (ask.noise && !looked) {
+      trial.noise = judge.verdict().metrics.front().noise;
+      looked = true;
+    }
     VerdictKind kind = judge.kind();
     note(trial.fail, kind == VerdictKind::Fail, t);
     note(trial.pass, kind == VerdictKind::Pass, t);
     note(trial.marginal, kind == VerdictKind::Marginal, t);
+    note(trial.wrong_share, judge.is_share_wrong(), t);
     if (ask.warn && !trial.warn) {
       // A rollback for errors implies it; a judge that has failed looks at nothing more.
       bool implied = trial.fail && !x.scenario.latency;
@@ -55,7 +74,10 @@ Trial run_trial(const Experiment& x, std::uint64_t index) {
     if (trial.fail) break;  // sticky: the judge looks at nothing more
     if (ask.stop_at_pass && trial.pass) break;
     if (ask.stop_at_warn && trial.warn) break;
+    if (ask.stop_at_hold && trial.marginal) break;
+    if (ask.stop_at_wrong_share && trial.wrong_share) break;
   }
+  if (ask.coarse) trial.coarse = coarse_share(judge.verdict());
   return trial;
 }
 

@@ -22,6 +22,10 @@ struct Question {
   bool warn = false;  // also note when the error rate is found worse at all
   bool stop_at_warn = false;
   bool stop_at_pass = false;
+  bool stop_at_hold = false;
+  bool stop_at_wrong_share = false;
+  bool noise = false;   // also note what the A/A period taught
+  bool coarse = false;  // ... and how many quantiles' bounds were too coarse to gate, at the end
 };
 
 /// When each thing first happened, if it did.
@@ -30,6 +34,10 @@ struct Trial {
   std::optional<double> warn;  // at the latest with the FAIL
   std::optional<double> pass;
   std::optional<double> marginal;
+  std::optional<double>
+      wrong_share;    // V2 found to get another share of the requests than it should
+  double coarse = 0;  // share of the quantiles
+  double noise = 0;   // learned of the error rate: sd of a minute's log ratio
 };
 
 struct Experiment {

@@ -9,8 +9,9 @@ namespace davy::stats {
 namespace {
 
 constexpr double kKeep = 0.97;  // of the past's weight, per interval
-constexpr double kPrior = 6;    // comparisons that "independent" is worth
-constexpr int kFewest = 3;
+// Before any comparison values are thought to linger a little; that is worth one comparison.
+constexpr double kPriorFactor = 1.5;
+constexpr double kPriorCount = 1;
 
 }  // namespace
 
@@ -22,27 +23,30 @@ void Autocorrelation::see(double value) {
     }
     double before = *waiting_[scale];
     waiting_[scale].reset();
-    sum_[scale] += (value - before) * (value - before) / 2;
+    double difference = (value - before) * (value - before) / 2;
+    sum_[scale] += difference;
+    largest_[scale] = std::max(largest_[scale], difference);
     ++count_[scale];
     value = (value + before) / 2;
   }
 }
 
 double Autocorrelation::factor() const {
-  if (count_[0] == 0 || sum_[0] <= 0) return 1;
+  if (count_[1] == 0 || sum_[0] <= 0) return kPriorFactor;
   double alone = sum_[0] / count_[0];  // the variance of single values, seen from their neighbours
   double most = 1;
   double length = 2;
-  for (std::size_t scale = 1; scale < kScales; ++scale, length *= 2) {
-    if (count_[scale] < kFewest) break;
-    double ratio_sum = sum_[scale] * length / alone;
-    most = std::max(most, (kPrior + ratio_sum) / (kPrior + count_[scale]));
+  for (std::size_t scale = 1; scale < kScales && count_[scale] > 0; ++scale, length *= 2) {
+    int left_out = count_[scale] > 1 ? 1 : 0;  // the largest may be a step
+    double ratio_sum = (sum_[scale] - left_out * largest_[scale]) * length / alone;
+    double count = kPriorCount + count_[scale] - left_out;
+    most = std::max(most, (kPriorCount * kPriorFactor + ratio_sum) / count);
   }
   return most;
 }
 
 void Autocorrelation::archive(Archive& a) {
-  a(waiting_, sum_, count_);
+  a(waiting_, sum_, largest_, count_);
 }
 
 void PairedTest::see(double d, double dt, double divide) {

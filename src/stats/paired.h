@@ -28,18 +28,21 @@ class Archive;
 namespace davy::stats {
 
 /// How many times more the averages of neighbouring values vary than independent ones would.
-/// Dyadic: at each scale neighbouring averages are compared, so a step spoils one comparison only.
+/// Dyadic: at each scale neighbouring averages are compared, up to 16 values against the next 16. A
+/// step, which is what a regression that begins late looks like, spoils one comparison of a scale
+/// only, so the largest of each is left out.
 class Autocorrelation {
  public:
   void see(double value);
-  /// At least 1.
+  /// At least 1; 1.5 while nothing is known.
   double factor() const;
   void archive(Archive& a);
 
  private:
-  static constexpr std::size_t kScales = 8;
+  static constexpr std::size_t kScales = 5;
   std::array<std::optional<double>, kScales> waiting_;
   std::array<double, kScales> sum_{};  // of (a - b)^2 / 2 of neighbouring averages
+  std::array<double, kScales> largest_{};
   std::array<int, kScales> count_{};
 };
 

@@ -132,8 +132,9 @@ double NoiseFloor::sigma() const {
   double minutes = 1;
   for (const Scale& scale : scales_) {
     if (scale.cells >= kFewestCells && scale.information > 0) {
-      double inflated = 1 + std::sqrt(2.0 / scale.cells);
-      most = std::max(most, scale.excess / scale.information * minutes * inflated * inflated);
+      double chance = std::sqrt(2 * scale.information);  // one standard error without noise
+      double variance = (scale.excess - chance) / scale.information;
+      most = std::max(most, variance * minutes * (1 + std::sqrt(2.0 / scale.cells)));
     }
     minutes *= 2;
   }

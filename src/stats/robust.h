@@ -90,9 +90,11 @@ class Overdispersion {
 /// By how much two equal versions differ from one stretch of time to the next, learned while both
 /// are known to be the same (an A/A period). With z = k2 - K pi, v = K pi (1 - pi)(1 - K/N),
 /// pi = n2/N of one stretch, E z^2 = v + s^2 v^2, so
-///   s^2 = sum (z^2 - v) / sum v^2,  inflated by (1 + sqrt(2/cells))^2 for what few cells may miss.
-/// Noise that lasts longer than a minute hurts more than its minutes say: stretches of 2 and 4
-/// minutes are looked at, too, and the largest s^2 x minutes counts.
+///   s^2 = (sum (z^2 - v) - c) / sum v^2 x (1 + sqrt(2/cells)),   c = sqrt(2 sum v^2).
+/// c is what chance alone may show: traffic without noise is not taken for noisy, which would cost
+/// a canary as much time as a noisy service's. The factor is what few cells may miss. Noise that
+/// lasts longer than a minute hurts more than its minutes say: stretches of 2 and 4 minutes are
+/// looked at, too, and the largest s^2 x minutes counts.
 class NoiseFloor {
  public:
   /// REQUIRES: both versions are the same.

@@ -134,6 +134,8 @@ WorseTest::Bets WorseTest::bets(double n1, double n2, double p1, double widen) c
   for (std::size_t j = 0; j < odds_.size(); ++j) {
     double p2 = times_odds(odds_[j], edge);
     if (p2 > kHighestRate) p2 = std::max(kHighestRate, edge);
+    // Where nearly everything is tolerated there is nothing worse to bet on.
+    if (null.kind == Null::Kind::Linear && p2 <= null.ratio * p1 + null.absolute) continue;
     all[j] = bet_on(null, n1, n2, p1, p2);
   }
   return all;

@@ -152,8 +152,10 @@ Result<simulate::Scenario> scenario_of(const SimulateOptions& o) {
   }
   Result<Done> latency = read_latency(o, s);
   if (!latency) return latency.error();
-  if (s.disturbance == simulate::Disturbance::LatencyDrift && !s.latency)
-    return Error{"--disturbance latency-drift needs latencies (try --latency 50ms)"};
+  if (simulate::is_of_latency(s.disturbance) && !s.latency) {
+    return Error{
+        fmt::format("--disturbance {} needs latencies (try --latency 50ms)", o.disturbance)};
+  }
   return s;
 }
 

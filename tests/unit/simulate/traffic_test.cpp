@@ -91,8 +91,9 @@ TEST_CASE("instances add up to their version") {
 }
 
 TEST_CASE("disturbances keep the mean where they only scatter") {
-  for (Disturbance d : {Disturbance::PodLognormal30, Disturbance::NegativeBinomial,
-                        Disturbance::PodDrift, Disturbance::VersionDrift30}) {
+  for (Disturbance d :
+       {Disturbance::PodLognormal30, Disturbance::NegativeBinomial, Disturbance::PodDrift,
+        Disturbance::VersionDrift30, Disturbance::RetryClumps}) {
     Scenario s{.base_error_rate = 0.01, .baseline_pods = 50, .canary_pods = 50, .disturbance = d};
     s.canary_share = 0.5;
     Totals t = totals(s, 20);

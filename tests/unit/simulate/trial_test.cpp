@@ -85,3 +85,15 @@ TEST_CASE("metrics that the traffic has nothing of do not weigh") {
   s.latency = LatencyShape{};
   CHECK(fitted(config::Policy{}, s).latency);
 }
+
+TEST_CASE("an instance that once had a burst does not hide three times the errors") {
+  Scenario s{.requests_per_second = 1000,
+             .canary_share = 0.5,
+             .change = {.ratio = 3},
+             .history = 600,
+             .baseline_pods = 10,
+             .canary_pods = 10,
+             .disturbance = Disturbance::SinglePodBursts};
+  Experiment x{.scenario = s, .policy = fitted(config::Policy{}, s), .runs = 40};
+  CHECK(report(x, simulate::simulate(x)).failed > 0.8);
+}

@@ -1,4 +1,4 @@
-#include "simulate/tables.h"
+#include "simulate/cells.h"
 
 #include <doctest/doctest.h>
 #include <limits>
