@@ -55,6 +55,15 @@ struct Check {
   bool has(Role role) const;
 };
 
+/// What a deployment expects of its traffic, both versions together. For the forecast of `davy
+/// config check` only: no test uses it.
+struct Expected {
+  double requests_per_second = 0;
+  double error_rate = 0.001;
+
+  friend bool operator==(const Expected&, const Expected&) = default;
+};
+
 struct Deployment {
   std::string name;
   std::string revision;  // what is being rolled out, as the config knows it; may be ""
@@ -63,7 +72,8 @@ struct Deployment {
   RequestSeries requests;
   Policy policy;
   std::vector<double> stages;  // the canary's shares of traffic, ascending, 0..1; may be empty
-  std::string settings;        // all of it, as Check::settings
+  std::optional<Expected> expect;
+  std::string settings;  // all of it, as Check::settings
   int line = 0;
 };
 

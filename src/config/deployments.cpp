@@ -23,6 +23,7 @@ class DeploymentReader {
     read_name();
     settings_.read("revision", deployment_.revision);
     read_stages();
+    read_expected();
     if (const Node* policy = settings_.find("policy")) {
       deployment_.policy = read_policy(*policy, settings_.inside("policy"), settings_.problems());
     }
@@ -69,6 +70,25 @@ class DeploymentReader {
         settings_.problem("stages", share.error().what);
       }
     }
+  }
+
+  void read_expected() {
+    const Node* node = settings_.find("expect");
+    if (node == nullptr) return;
+    Settings expect(*node, settings_.inside("expect"), settings_.problems());
+    Expected out;
+    std::size_t before = settings_.problems().count();
+    bool has_rate =
+        expect.require("requests_per_second", "of both versions together: 4") != nullptr;
+    expect.read_number("requests_per_second", out.requests_per_second);
+    expect.read_ratio("error_rate", out.error_rate);
+    bool is_read = settings_.problems().count() == before;
+    if (is_read && has_rate && out.requests_per_second <= 0)
+      expect.problem("requests_per_second", "is no traffic (more than 0)");
+    if (is_read && out.error_rate >= 1)
+      expect.problem("error_rate", "leaves no request that works (less than 100%)");
+    expect.finish();
+    deployment_.expect = out;
   }
 
   void read_source(const Node& node, const Node* requests) {
