@@ -303,8 +303,10 @@ class Noise:
         for i, cells in enumerate(self.cells):
             if len(cells) < 3:
                 continue
-            square = sum(z * z - v for v, z in cells) / sum(v * v for v, z in cells)
-            most = max(most, square * 2**i * (1 + math.sqrt(2 / len(cells))) ** 2)
+            information = sum(v * v for v, z in cells)
+            # What chance alone may show is no noise.
+            excess = sum(z * z - v for v, z in cells) - math.sqrt(2 * information)
+            most = max(most, excess / information * 2**i * (1 + math.sqrt(2 / len(cells))))
         return math.sqrt(most)
 
 
