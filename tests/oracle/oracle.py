@@ -134,6 +134,8 @@ class Worse:
             p2 = odds(theta, edge)
             if p2 > 0.98:
                 p2 = max(0.98, edge)
+            if self.null["kind"] == "lin" and p2 <= null["r"] * p1 + null["d"]:
+                continue  # nearly everything is tolerated: nothing worse is left to bet on
             won = min(cap, log_e(null, block, p1, p2) / phi)
             self.log_r[j] = min(ENOUGH, self.log_r[j] + min(700.0, won))
 
@@ -363,7 +365,7 @@ class ErrorRate:
         self.passing = NotWorse(lin(1.5, 0.0005))
         self.tempering, self.split, self.interval = Tempering(robust), Haar(), Interval()
         self.en = self.ek = 0.0
-        self.pods, self.half = {}, {}
+        self.pods, self.half, self.pod_bursts = {}, {}, None
         self.phi, self.slack = 1.0, 0.0
 
     def begin_stage(self):
@@ -388,11 +390,16 @@ class ErrorRate:
     def learn(self, block, dt, pods1=()):
         keep = 2 ** (-dt / 600)
         self.en, self.ek = self.en * keep + block[0], self.ek * keep + block[1]
+        # One instance's burst is no lasting difference between instances.
+        if self.pod_bursts is None:
+            self.pod_bursts = Bursts((self.ek + 0.5) / (self.en + 500) * block[0] / dt)
+        counts = self.pod_bursts.share(block[1], dt)
+        self.pod_bursts.see(block[1], dt)
         halves = [0.0] * 4
         for name, n, k in pods1:
             total = self.pods.setdefault(name, [0.0, 0.0])
             total[0] += n
-            total[1] += k
+            total[1] += k * counts
             side = self.half.setdefault(name, len(self.half) % 2)
             halves[2 * side] += n
             halves[2 * side + 1] += k
