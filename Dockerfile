@@ -20,7 +20,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /build/davy /usr/bin/davy
 COPY config/davy.yaml /etc/davy/davy.yaml
-# Needs no rights, no home and no writable file.
+# Runs are kept here if DAVY_STATE_DIR=/var/lib/davy says so; nothing else need be writable.
+RUN install -d -o 65532 -g 65532 /var/lib/davy
+# Needs no rights and no home.
 USER 65532:65532
 # Health, and the API (on the loopback unless DAVY_API says otherwise).
 EXPOSE 8686 8687

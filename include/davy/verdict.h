@@ -52,7 +52,7 @@ struct MetricVerdict {
   std::string title;  // "error rate", "p99"
   VerdictKind kind = VerdictKind::Inconclusive;
   std::string_view effect = "rollback";  // of a proven fault: none, notice, hold, rollback
-  bool muted = false;
+  bool muted = false;                    // for a while it counts for nothing, by the policy
   double weight = 0;  // share of the rollback evidence that is this metric's; all add up to 1
   bool gates = true;  // it holds up a pass until it is proven good
   // Its fault is proven whatever the other metrics are (closed testing), not only that there is one
@@ -79,6 +79,7 @@ struct MetricVerdict {
   double overdispersion = 1;  // how many times more events vary than chance would have it
   double discount = 1;  // the last block's evidence counted for 1/this: that, bursts, the floor
   double noise = 0;     // learned in an A/A period: sd of a minute's log rate ratio
+  std::string note;     // why it cannot tell, or not all: "buckets too coarse: ...", or ""
   std::string sentence;
 };
 

@@ -157,6 +157,8 @@ int parse_and_run(int argc, char** argv) {
       ->required();
   replay_command->add_option("--policy", replayed.policy_file,
                              "The policy: part of a config (default: the default policy)");
+  replay_command->add_option("--stages", replayed.stages,
+                             "The canary's shares of traffic, to name the next one: 5%,25%");
   replay_command->add_flag("--json", replayed.json, "Print the final verdict alone, as JSON");
   replay_command->footer(std::string(kExitCodes) +
                          "\nExample: davy replay run.ndjson --policy policy.yaml");
@@ -164,6 +166,26 @@ int parse_and_run(int argc, char** argv) {
 
   SimulateOptions made_up;
   add_simulate(app, made_up)->callback([&] { code = simulate(made_up); });
+
+  ExplainOptions explained;
+  CLI::App* explain_command = app.add_subcommand("explain", "Show a verdict with all its evidence");
+  explain_command
+      ->add_option("what", explained.what,
+                   "A deployment's name; or a recording: FILE.ndjson, a path with a /, or -")
+      ->required();
+  explain_command->add_option("--url", explained.url, "The agent's API, for a name")
+      ->envname("DAVY_URL")
+      ->capture_default_str();
+  explain_command->add_option("--policy", explained.policy_file,
+                              "For a recording: the policy: part of a config");
+  explain_command->add_option("--stages", explained.stages,
+                              "For a recording: the canary's shares of traffic, 5%,25%");
+  explain_command->add_option("--svg", explained.svg_file,
+                              "For a recording: draw the evidence over time into this file");
+  explain_command->footer(std::string(kExitCodes) +
+                          "\nExample: davy explain checkout\n"
+                          "Example: davy explain run.ndjson --svg run.svg");
+  explain_command->callback([&] { code = explain(explained); });
 
   DemoOptions demo_options;
   CLI::App* demo_command =

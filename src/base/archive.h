@@ -109,7 +109,7 @@ class Archive {
     item(has);
     if (reading_) {
       value.reset();
-      if (has) value.emplace();
+      if (has) value.emplace(T());
     }
     if (has) item(*value);
   }

@@ -14,7 +14,10 @@ constexpr double kRateHalfLife = 600;  // seconds
 // The prior of V1's rate: 0.1 %, worth 500 requests. It steers power, never validity.
 constexpr double kPriorEvents = 0.5;
 constexpr double kPriorRequests = 500;
-constexpr double kPastLasts = 3600;  // seconds over which V1's past is used up
+// Seconds over which each test uses V1's past up: to find a fault there is time, a pass is waited
+// for.
+constexpr double kPastLastsForFail = 3600;
+constexpr double kPastLastsForPass = 600;
 
 stats::Null linear(const config::Margin& m) {
   return {.kind = stats::Null::Kind::Linear, .ratio = m.ratio, .absolute = m.absolute};
@@ -65,16 +68,21 @@ void ErrorRate::see(const Block& block, const StageTime& stage) {
 /// same.
 void ErrorRate::see_beside_the_past(const Block& block) {
   if (!past_) past_ = Past{recent_n_, recent_k_};
-  double part = std::min(block.dt / kPastLasts, 1 - past_->used);
-  if (part <= 0 || past_->n <= 0) return;
-  past_->used += part;
-  stats::Sample s{past_->n * part, past_->k * part, block.canary.requests, block.canary.errors};
   double p1 = (past_->k + kPriorEvents) / (past_->n + kPriorRequests);
-  stats::Tempering tempering = tests_.discount.of(s, p1, block.dt);
-  since_past_.see(s, p1, block.dt, tempering);
-  tests_.pass.see(s, p1, p1, tempering);
-  tests_.discount.see(s, block.dt);
-  tests_.seen += {0, 0, s.n2, s.k2};
+  stats::Sample for_fail = past_beside(block, kPastLastsForFail);
+  stats::Sample for_pass = past_beside(block, kPastLastsForPass);
+  stats::Tempering tempering = tests_.discount.of(for_fail, p1, block.dt);
+  if (for_fail.n1 > 0) since_past_.see(for_fail, p1, block.dt, tempering);
+  if (for_pass.n1 > 0) tests_.pass.see(for_pass, p1, p1, tempering);
+  tests_.discount.see(for_fail, block.dt);
+  tests_.seen += {0, 0, for_fail.n2, for_fail.k2};
+  past_->seconds += block.dt;
+}
+
+/// V2's block beside the part of V1's past that falls to it.
+stats::Sample ErrorRate::past_beside(const Block& block, double lasts) const {
+  double part = std::clamp(lasts - past_->seconds, 0.0, block.dt) / lasts;
+  return {past_->n * part, past_->k * part, block.canary.requests, block.canary.errors};
 }
 
 void ErrorRate::learn(const Block& block) {
@@ -129,6 +137,7 @@ void ErrorRate::report(std::vector<MetricReport>& out) const {
   MetricReport r{.verdict = tests_.report(policy_)};
   r.verdict.name = "error_rate";
   r.verdict.title = "error rate";
+  r.verdict.muted = p.standing.muted;
   if (past_) r.verdict.hold = Evidence{since_past_.log_e(), std::log(1 / policy_.false_hold)};
   if (tests_.seen.n1 > 0 || tests_.seen.n2 > 0) r.facts = say_rates(r.verdict, "fails", "requests");
   r.fail_claim = "Tolerated was " + say_margin(p.fail);
@@ -143,7 +152,7 @@ void ErrorRate::grow(double n1, double n2, std::vector<Growth>& out) const {
   double p1 = baseline_rate();
   // V2's rate, drawn towards V1's while little is known.
   double p2 = (tests_.seen.k2 + p1 * kPriorRequests) / (tests_.seen.n2 + kPriorRequests);
-  if (past_) n1 = past_->n / kPastLasts;
+  if (past_) n1 = past_->n / kPastLastsForPass;
   stats::Sample expected{n1, n1 * p1, n2, n2 * p2};
   stats::Null pass = linear(policy_.error_rate.pass);
   stats::Null fail = linear(policy_.error_rate.fail);

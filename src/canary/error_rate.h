@@ -3,7 +3,7 @@
 // Why: the block e-variable for rare events (Null::Linear) needs only that the *average* rates of a
 // block satisfy the null, so bursts common to both versions, ramps and changing weights are
 // harmless. At 100 % there is no V1 beside V2: then V1's past rate stands in for it, each of its
-// requests counted once over an hour, and what that proves only holds (it is not concurrent).
+// requests counted once by each test, and what that proves only holds (it is not concurrent).
 // Threading: not thread-safe; owned by its Judge.
 #pragma once
 
@@ -35,6 +35,7 @@ class ErrorRate final : public Metric {
   double baseline_rate() const;
   double widen_for_pods(const Block& block) const;
   void see_beside_the_past(const Block& block);
+  stats::Sample past_beside(const Block& block, double lasts) const;
 
   const config::Policy policy_;
 
@@ -51,8 +52,8 @@ class ErrorRate final : public Metric {
   /// V1 as it was when V2 took over.
   struct Past {
     double n = 0, k = 0;
-    double used = 0;  // the share of it that has been counted
-    void archive(Archive& a) { a(n, k, used); }
+    double seconds = 0;  // since then
+    void archive(Archive& a) { a(n, k, seconds); }
   };
   std::optional<Past> past_;
   stats::WorseTest since_past_;  // "worse than V1 was", FAIL's margin

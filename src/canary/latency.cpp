@@ -140,6 +140,7 @@ MetricReport LatencyQuantile::report() const {
   MetricVerdict& m = r.verdict;
   m.title = fmt::format("p{:g}", quantile_ * 100);
   m.name = "latency_" + m.title;
+  m.muted = p.standing.muted;
   m.baseline_threshold = t1_;
   m.canary_threshold = t2_;
   m.effective_tolerance = tolerance_;

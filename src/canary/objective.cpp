@@ -88,11 +88,15 @@ bool Objective::baseline_misses() const {
   return seen.n1 > 0 && seen.k1 / seen.n1 > limit_;
 }
 
+const config::Standing& Objective::standing() const {
+  return latency_ ? policy_.latency->standing : policy_.error_rate.standing;
+}
+
 void Objective::weigh(std::vector<MetricEvidence>& out) const {
   MetricEvidence e = tests_.evidence();
   e.weight = weight_;
   e.warn = 0;  // "worse than V1" is not its question
-  e.effect = latency_ ? policy_.latency->standing.effect() : policy_.error_rate.standing.effect();
+  e.effect = standing().effect();
   e.excused = baseline_misses();
   out.push_back(e);
 }
@@ -103,6 +107,7 @@ void Objective::report(std::vector<MetricReport>& out) const {
   m.ratio = {0, std::numeric_limits<double>::infinity()};
   m.warn.log_e = 0;
   m.objective = limit_;
+  m.muted = standing().muted;
   std::string limit = units::show_percent(limit_);
   if (latency_) {
     std::string at = units::show_latency(bound_ > 0 ? bound_ : latency_->seconds);

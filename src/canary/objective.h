@@ -43,6 +43,7 @@ class Objective final : public Metric {
   /// Nothing when the version does not show it.
   std::optional<Bad> count(const VersionCounts& version);
   bool baseline_misses() const;
+  const config::Standing& standing() const;
 
   const config::Policy policy_;
   const double limit_;

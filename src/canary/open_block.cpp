@@ -60,6 +60,7 @@ void merge(VersionCounts& to, double to_seconds, const VersionCounts& more, doub
 }
 
 double fewer_requests(const Block& b) {
+  if (b.weight && *b.weight >= 1) return b.canary.requests;
   return std::min(b.baseline.requests, b.canary.requests);
 }
 

@@ -16,6 +16,7 @@ class OpenBlock {
  public:
   /// Adds a source's block; returns the closed one when both versions have 10 requests, or after
   /// 60 s with one each, or after 300 s whatever there is.
+  /// With all traffic on the canary only its requests count.
   std::optional<Block> add(const Block& more);
   /// What is open now, closed early (the stage changes); nullopt when a version has no requests.
   std::optional<Block> close();

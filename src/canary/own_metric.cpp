@@ -99,6 +99,7 @@ void OwnMetric::report(std::vector<MetricReport>& out) const {
   weigh(evidence);
   set_limits(m, evidence.front(), policy_);
   m.name = m.title = metric_.series.name;
+  m.muted = metric_.standing.muted;
   m.ratio = {0, std::numeric_limits<double>::infinity()};
   m.discount = lingering_.factor();
   m.overdispersion = m.discount;

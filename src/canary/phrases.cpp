@@ -33,14 +33,21 @@ std::string say_interval(const RatioInterval& r) {
 }
 
 std::string say_rates(const MetricVerdict& m, const std::string& does, const std::string& of) {
-  std::string ratio = m.baseline_rate > 0 && m.canary_rate > 0
-                          ? fmt::format("{}x; ", say_times(m.canary_rate / m.baseline_rate))
-                          : "";
-  return fmt::format(
-      "V2 {} {} of {} ({} of {}), V1 {} ({} of {}); {}95% interval {}, valid at any look", does,
-      show_percent(m.canary_rate), of, grouped(m.canary_events), grouped(m.canary_requests),
-      show_percent(m.baseline_rate), grouped(m.baseline_events), grouped(m.baseline_requests),
-      ratio, say_interval(m.ratio));
+  std::string said = fmt::format("V2 {} {} of {} ({} of {}), V1 {} ({} of {}); ", does,
+                                 show_percent(m.canary_rate), of, grouped(m.canary_events),
+                                 grouped(m.canary_requests), show_percent(m.baseline_rate),
+                                 grouped(m.baseline_events), grouped(m.baseline_requests));
+  std::string interval = say_interval(m.ratio);
+  if (m.baseline_rate <= 0 || m.canary_rate <= 0)
+    return said + fmt::format("95% interval {}, valid at any look", interval);
+  double ratio = m.canary_rate / m.baseline_rate;
+  // The interval speaks of a steady ratio, and counts bursts for less.
+  bool is_steady = ratio >= m.ratio.low && ratio <= m.ratio.high;
+  return said + (is_steady ? fmt::format("{}x; 95% interval {}, valid at any look",
+                                         say_times(ratio), interval)
+                           : fmt::format("{}x in all, not steadily: 95% interval of a steady ratio "
+                                         "{}, valid at any look",
+                                         say_times(ratio), interval));
 }
 
 std::string say_odds(double log_e) {

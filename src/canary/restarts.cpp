@@ -72,6 +72,7 @@ void Restarts::report(std::vector<MetricReport>& out) const {
   MetricReport r{.verdict = tests_.report(policy_)};
   MetricVerdict& m = r.verdict;
   m.name = m.title = "restarts";
+  m.muted = policy_.restarts->standing.muted;
   if (m.canary_requests > 0) {
     r.facts =
         fmt::format("V2's instances restarted {} in {:.1f} instance-minutes, V1's {} in {:.1f}",

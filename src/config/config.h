@@ -55,6 +55,15 @@ struct Check {
   bool has(Role role) const;
 };
 
+/// What a deployment expects of its traffic, both versions together. For the forecast of `davy
+/// config check` only: no test uses it.
+struct Expected {
+  double requests_per_second = 0;
+  double error_rate = 0.001;
+
+  friend bool operator==(const Expected&, const Expected&) = default;
+};
+
 struct Deployment {
   std::string name;
   std::string revision;  // what is being rolled out, as the config knows it; may be ""
@@ -63,7 +72,8 @@ struct Deployment {
   RequestSeries requests;
   Policy policy;
   std::vector<double> stages;  // the canary's shares of traffic, ascending, 0..1; may be empty
-  std::string settings;        // all of it, as Check::settings
+  std::optional<Expected> expect;
+  std::string settings;  // all of it, as Check::settings
   int line = 0;
 };
 
@@ -121,6 +131,9 @@ struct LoadedPolicy {
 };
 LoadedPolicy load_policy_file(const std::string& file);
 LoadedPolicy load_policy_text(std::string_view yaml, const std::string& file);
+
+/// One of the canary's shares of traffic, "25%", that comes after those `before`.
+Result<double> parse_stage(std::string_view text, const std::vector<double>& before);
 
 /// The effective config with its arithmetic, for people: what `davy config check` prints.
 std::string explain(const Config& config);

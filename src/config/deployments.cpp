@@ -23,6 +23,7 @@ class DeploymentReader {
     read_name();
     settings_.read("revision", deployment_.revision);
     read_stages();
+    read_expected();
     if (const Node* policy = settings_.find("policy")) {
       deployment_.policy = read_policy(*policy, settings_.inside("policy"), settings_.problems());
     }
@@ -63,20 +64,31 @@ class DeploymentReader {
     settings_.read("stages", texts);
     if (settings_.problems().count() > before) return;
     for (const std::string& text : texts) {
-      Result<double> share = units::parse_ratio(text);
-      if (!share) {
-        settings_.problem("stages", share.error().what);
-      } else if (*share <= 0 || *share > 1) {
-        settings_.problem(
-            "stages",
-            fmt::format("{} is no share of the traffic (more than 0%, at most 100%)", text));
-      } else if (!deployment_.stages.empty() && *share <= deployment_.stages.back()) {
-        settings_.problem("stages",
-                          fmt::format("{} does not go up (ascending: 5%, 25%, 50%, 100%)", text));
-      } else {
+      if (Result<double> share = parse_stage(text, deployment_.stages)) {
         deployment_.stages.push_back(*share);
+      } else {
+        settings_.problem("stages", share.error().what);
       }
     }
+  }
+
+  void read_expected() {
+    const Node* node = settings_.find("expect");
+    if (node == nullptr) return;
+    Settings expect(*node, settings_.inside("expect"), settings_.problems());
+    Expected out;
+    std::size_t before = settings_.problems().count();
+    bool has_rate =
+        expect.require("requests_per_second", "of both versions together: 4") != nullptr;
+    expect.read_number("requests_per_second", out.requests_per_second);
+    expect.read_ratio("error_rate", out.error_rate);
+    bool is_read = settings_.problems().count() == before;
+    if (is_read && has_rate && out.requests_per_second <= 0)
+      expect.problem("requests_per_second", "is no traffic (more than 0)");
+    if (is_read && out.error_rate >= 1)
+      expect.problem("error_rate", "leaves no request that works (less than 100%)");
+    expect.finish();
+    deployment_.expect = out;
   }
 
   void read_source(const Node& node, const Node* requests) {
@@ -132,6 +144,17 @@ class DeploymentReader {
 };
 
 }  // namespace
+
+Result<double> parse_stage(std::string_view text, const std::vector<double>& before) {
+  Result<double> share = units::parse_ratio(text);
+  if (!share) return share;
+  if (*share <= 0 || *share > 1) {
+    return Error{fmt::format("{} is no share of the traffic (more than 0%, at most 100%)", text)};
+  }
+  if (!before.empty() && *share <= before.back())
+    return Error{fmt::format("{} does not go up (ascending: 5%, 25%, 50%, 100%)", text)};
+  return share;
+}
 
 std::vector<Deployment> read_deployments(const Node& list, const Kinds& kinds, Problems& problems) {
   std::vector<Deployment> deployments;

@@ -65,6 +65,8 @@ json metric(const MetricVerdict& m) {
   json out{{"name", m.name},     {"title", m.title},           {"verdict", word(m.kind)},
            {"effect", m.effect}, {"score", number(m.score)},   {"sentence", m.sentence},
            {"gates", m.gates},   {"weight", number(m.weight)}, {"proven_alone", m.proven_alone}};
+  if (m.muted) out["muted"] = true;
+  if (!m.note.empty()) out["note"] = m.note;
   if (m.values) {
     out["values"] = comparison(*m.values);
   } else {

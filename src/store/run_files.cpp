@@ -20,7 +20,7 @@ constexpr std::string_view kMagic = "davy-run-1";
 /// FNV-1a, 64 bits: against torn writes, not against people.
 std::uint64_t checksum(std::string_view bytes) {
   std::uint64_t hash = 0xcbf29ce484222325U;
-  for (unsigned char c : bytes) hash = (hash ^ c) * 0x100000001b3U;
+  for (char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
   return hash;
 }
 

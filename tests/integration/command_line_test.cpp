@@ -93,9 +93,33 @@ TEST_CASE("config check explains a good config and lists everything wrong with a
   CHECK(lab::davy({"agent", "--config", dir / "bad.yaml"}).code == 2);
 }
 
+TEST_CASE("config check forecasts, and warns of a policy that cannot decide, with exit code 0") {
+  lab::TempDir dir;
+  lab::write_file(dir / "slow.yaml",
+                  "service: x\ndeployments:\n  - name: shop\n    stages: [5%, 50%]\n    expect: { "
+                  "requests_per_second: 4, error_rate: 0.1% }\n    source: { scrape: { baseline: "
+                  "\"http://a\", canary: \"http://b\" } }\n    requests: { preset: "
+                  "prometheus-http }\n");
+  lab::Finished checked = lab::davy({"config", "check", dir / "slow.yaml"});
+  CAPTURE(checked.output);
+  CHECK(checked.code == 0);
+  CHECK(checked.output.find("forecast for shop, at 4 requests/s and 0.1% errors") !=
+        std::string::npos);
+  CHECK(checked.output.find("  at 50%: a good canary passes in about ") != std::string::npos);
+  CHECK(checked.output.find("slow.yaml:3: warning: deployment shop: a good canary does not pass: "
+                            "at 4 requests/s and 5% the error rate needs ") != std::string::npos);
+  lab::Finished as_json = lab::davy({"config", "check", dir / "slow.yaml", "--json"});
+  CHECK(as_json.code == 0);
+  nlohmann::json parsed = nlohmann::json::parse(as_json.output);
+  CHECK(parsed.at("ok") == true);
+  CHECK(parsed.at("problems").empty());
+  CHECK(parsed.at("warnings").at(0).at("line") == 3);
+}
+
 TEST_CASE("the shipped config and every preset are good") {
   lab::Finished shipped = lab::davy({"config", "check", DAVY_SOURCE_DIR "/config/davy.yaml"});
   CHECK_MESSAGE(shipped.code == 0, shipped.output);
+  CHECK_MESSAGE(shipped.output.find("warning:") == std::string::npos, shipped.output);
 }
 
 TEST_CASE("healthcheck answers 0 and 1 and nothing else") {

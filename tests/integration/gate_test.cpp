@@ -13,13 +13,13 @@ using namespace std::chrono_literals;
 namespace {
 
 std::string deployment(const std::string& name, const std::string& baseline,
-                       const std::string& canary) {
+                       const std::string& canary, const std::string& more_policy = "") {
   return fmt::format(R"(  - name: {}
     source: {{ scrape: {{ baseline: ["{}"], canary: ["{}"], every: 500ms, timeout: 400ms }} }}
     requests: {{ counter: http_requests_total, error_when: 'code=~"5.."' }}
-    policy: {{ latency: off, min_stage: 1s, warm_up: 0s }}
+    policy: {{ latency: off, min_stage: 1s, warm_up: 0s{} }}
 )",
-                     name, baseline, canary);
+                     name, baseline, canary, more_policy);
 }
 
 }  // namespace
@@ -108,4 +108,28 @@ TEST_CASE("an agent that cannot be reached is an error, not a verdict") {
       lab::davy({"gate", "wait", "shop", "--url", "http://127.0.0.1:1", "--timeout", "1s"}).code ==
       3);
   CHECK(lab::davy({"gate", "wait", "shop", "--url", "nonsense"}).code == 2);
+}
+
+TEST_CASE("once the canary has all the traffic V1 may be switched off") {
+  std::optional<lab::Exporter> v1(std::in_place, 2000, 0.002);
+  lab::Exporter v2(2000, 0.002);
+  // Wide, because V1's past is short here.
+  lab::Agent agent(
+      "deployments:\n" +
+      deployment("shop", v1->url(), v2.url(), ", error_rate: { pass_increase: 300% + 1pp }") +
+      "    stages: [50%, 100%]\n");
+  REQUIRE(lab::davy({"gate", "wait", "shop", "--url", agent.api_url(), "--timeout", "90s"}).code ==
+          0);
+  REQUIRE(agent.post("/v1/deployments/shop/stage", "{\"weight\": \"100%\"}").status == 202);
+  CHECK(lab::eventually([&] {
+    return agent.get("/v1/deployments/shop/verdict").body.find("\"stage\": \"100%\"") !=
+           std::string::npos;
+  }));
+  v1.reset();
+  lab::Finished last =
+      lab::davy({"gate", "wait", "shop", "--url", agent.api_url(), "--timeout", "90s"});
+  CAPTURE(last.output);
+  CHECK(last.code == 0);
+  CHECK(last.output.find("pass: Safe to promote") != std::string::npos);
+  CHECK(agent.get("/v1/deployments/shop/verdict").body.find("not concurrent") != std::string::npos);
 }

@@ -76,7 +76,8 @@ TEST_CASE(
       {{DAVY_BINARY, "replay", dir / "shop.ndjson", "--policy", dir / "policy.yaml", "--json"}});
   REQUIRE(replayed.code == 1);
   json unbroken = json::parse(replayed.output);
-  for (const std::string key : {"verdict", "t", "score", "reason", "rollback", "requests", "metrics"}) {
+  for (const std::string key :
+       {"verdict", "t", "score", "reason", "rollback", "requests", "metrics"}) {
     CAPTURE(key);
     CHECK(broken[key] == unbroken[key]);
   }

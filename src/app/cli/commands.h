@@ -55,6 +55,7 @@ int config_check(const ConfigCheckOptions& options);
 struct ReplayOptions {
   std::string file;  // "-" = standard input
   std::string policy_file;
+  std::string stages;  // "5%,25%", or ""
   bool json = false;
 };
 int replay(const ReplayOptions& options);
@@ -86,6 +87,17 @@ struct SimulateOptions {
 };
 /// Judges made-up canaries, and says how often and how late.
 int simulate(const SimulateOptions& options);
+
+struct ExplainOptions {
+  std::string what;  // a deployment's name, or a recording
+  std::string url = "http://127.0.0.1:8687";
+  // Of a recording only:
+  std::string policy_file;
+  std::string stages;
+  std::string svg_file;  // where to draw it, or ""
+};
+/// Shows a verdict with all its evidence.
+int explain(const ExplainOptions& options);
 
 struct DemoOptions {
   std::string scenario = "errors";

@@ -10,9 +10,9 @@
 #include <thread>
 
 #include "app/cli/commands.h"
+#include "app/cli/verdict_call.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "net/http_client.h"
 
 namespace davy::app {
 namespace {
@@ -20,7 +20,6 @@ namespace {
 using nlohmann::json;
 
 constexpr Duration kPoll = std::chrono::seconds(1);
-constexpr Duration kOneCall = std::chrono::seconds(3);
 constexpr Duration kAgentMayRestart =
     std::chrono::seconds(10);                              // unreachable for longer is an error
 constexpr Duration kPlainLine = std::chrono::seconds(30);  // in a pipe, at least this often
@@ -38,59 +37,31 @@ struct Seen {
   std::string raw;
 };
 
-/// Why there is no answer. `final` = asking again will not help (no such deployment).
-struct NoAnswer {
-  std::string why;
-  bool final = false;
-};
-
-class Agent {
- public:
-  Agent(net::Url url, std::string deployment)
-      : client_(std::move(url), {}), deployment_(std::move(deployment)) {}
-
-  std::variant<Seen, NoAnswer> ask() {
-    net::HttpRequest request;
-    request.target = "/v1/deployments/" + deployment_ + "/verdict";
-    auto answer = client_.call(request, Deadline::in(kOneCall), watchdog_);
-    if (const net::HttpError* error = std::get_if<net::HttpError>(&answer))
-      return NoAnswer{error->what};
-    const net::HttpResponse& response = std::get<net::HttpResponse>(answer);
-    if (response.status == 404 && response.body.starts_with("no deployment")) {
-      return NoAnswer{std::string(text::trim(response.body)), true};
-    }
-    json body = json::parse(response.body, nullptr, false);
-    if (response.status != 200 || !body.is_object()) {
-      return NoAnswer{
-          fmt::format("answered {} and no verdict: is this davy's API listener?", response.status)};
-    }
-    return read(body, response.body);
+std::variant<Seen, NoAnswer> read(const std::string& raw) {
+  try {
+    json body = json::parse(raw);
+    Seen seen;
+    seen.verdict = body.at("verdict");
+    seen.reason = body.at("reason");
+    seen.next = body.at("next");
+    seen.score = body.at("score");
+    seen.canary_requests = body.at("requests").at("canary");
+    const json& needs = body.at("needs");
+    seen.needs = needs.at("text");
+    if (needs.at("seconds").is_number()) seen.seconds_needed = needs.at("seconds");
+    if (needs.at("requests").is_number()) seen.requests_needed = needs.at("requests");
+    seen.raw = raw;
+    return seen;
+  } catch (const json::exception& e) {
+    return NoAnswer{fmt::format("answered something that is not a verdict ({})", e.what())};
   }
+}
 
- private:
-  static std::variant<Seen, NoAnswer> read(const json& body, const std::string& raw) {
-    try {
-      Seen seen;
-      seen.verdict = body.at("verdict");
-      seen.reason = body.at("reason");
-      seen.next = body.at("next");
-      seen.score = body.at("score");
-      seen.canary_requests = body.at("requests").at("canary");
-      const json& needs = body.at("needs");
-      seen.needs = needs.at("text");
-      if (needs.at("seconds").is_number()) seen.seconds_needed = needs.at("seconds");
-      if (needs.at("requests").is_number()) seen.requests_needed = needs.at("requests");
-      seen.raw = raw;
-      return seen;
-    } catch (const json::exception& e) {
-      return NoAnswer{fmt::format("answered something that is not a verdict ({})", e.what())};
-    }
-  }
-
-  net::Watchdog watchdog_;
-  net::HttpClient client_;
-  std::string deployment_;
-};
+std::variant<Seen, NoAnswer> ask(VerdictCall& agent) {
+  auto answer = agent.ask();
+  if (NoAnswer* none = std::get_if<NoAnswer>(&answer)) return std::move(*none);
+  return read(std::get<std::string>(answer));
+}
 
 /// One line that rewrites itself on a terminal; in a pipe, a line per change and one now and then.
 class Progress {
@@ -163,15 +134,12 @@ int tell(const NoAnswer& none, const GateOptions& options) {
     fmt::print("{}\n", json{{"verdict", "error"}, {"reason", none.why}}.dump(
                            -1, ' ', false, json::error_handler_t::replace));
   } else {
-    fmt::print(stderr, "error: {}\n", none.why);
-    if (!none.final)
-      fmt::print(stderr, "Next: is the agent running, and is its API at {}? (--url, DAVY_URL)\n",
-                 options.url);
+    print_no_answer(none, options.url);
   }
   return kExitError;
 }
 
-Result<Agent*> connect(const GateOptions& options, std::optional<Agent>& agent) {
+Result<VerdictCall*> connect(const GateOptions& options, std::optional<VerdictCall>& agent) {
   Result<net::Url> url = net::parse_url(options.url);
   if (!url) return url.error();
   agent.emplace(*url, options.deployment);
@@ -181,17 +149,17 @@ Result<Agent*> connect(const GateOptions& options, std::optional<Agent>& agent) 
 }  // namespace
 
 int gate_check(const GateOptions& options) {
-  std::optional<Agent> agent;
-  if (Result<Agent*> ok = connect(options, agent); !ok) {
+  std::optional<VerdictCall> agent;
+  if (Result<VerdictCall*> ok = connect(options, agent); !ok) {
     fmt::print(stderr, "{}\n", ok.error().what);
     return kExitUsage;
   }
-  return std::visit([&](const auto& answer) { return tell(answer, options); }, agent->ask());
+  return std::visit([&](const auto& answer) { return tell(answer, options); }, ask(*agent));
 }
 
 int gate_wait(const GateOptions& options) {
-  std::optional<Agent> agent;
-  if (Result<Agent*> ok = connect(options, agent); !ok) {
+  std::optional<VerdictCall> agent;
+  if (Result<VerdictCall*> ok = connect(options, agent); !ok) {
     fmt::print(stderr, "{}\n", ok.error().what);
     return kExitUsage;
   }
@@ -200,7 +168,7 @@ int gate_wait(const GateOptions& options) {
   Time answered = began;
   Progress progress(options.json, began);
   while (true) {
-    std::variant<Seen, NoAnswer> answer = agent->ask();
+    std::variant<Seen, NoAnswer> answer = ask(*agent);
     Time now = machine_clock().now();
     if (const Seen* seen = std::get_if<Seen>(&answer)) {
       answered = now;

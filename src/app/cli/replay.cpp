@@ -2,26 +2,16 @@
 
 #include <fmt/format.h>
 #include <cstdio>
-#include <fstream>
-#include <iostream>
 #include <optional>
 
 #include "app/cli/commands.h"
+#include "app/cli/recorded.h"
 #include "base/text.h"
 #include "canary/judge.h"
-#include "config/config.h"
 #include "serve/json.h"
-#include "sources/recording.h"
 
 namespace davy::app {
 namespace {
-
-Result<std::vector<Block>> read(const std::string& file) {
-  if (file == "-") return source::read_recording(std::cin, "stdin");
-  std::ifstream in(file);
-  if (!in) return Error{fmt::format("{}: cannot be opened", file)};
-  return source::read_recording(in, file);
-}
 
 void print_change(const Verdict& v, double t) {
   fmt::print("{:>9.1f} s  {:<12}  {}\n", t, word(v.kind), v.reason);
@@ -30,24 +20,14 @@ void print_change(const Verdict& v, double t) {
 }  // namespace
 
 int replay(const ReplayOptions& options) {
-  config::Policy policy;
-  if (!options.policy_file.empty()) {
-    config::LoadedPolicy loaded = config::load_policy_file(options.policy_file);
-    if (!loaded.policy) {
-      for (const config::Problem& problem : loaded.problems)
-        fmt::print(stderr, "{}\n", problem.text());
-      return kExitUsage;
-    }
-    policy = *loaded.policy;
-  }
-  Result<std::vector<Block>> blocks = read(options.file);
-  if (!blocks) {
-    fmt::print(stderr, "{}\n", blocks.error().what);
+  Result<Recorded> run = read_recorded(options.file, options.policy_file, options.stages);
+  if (!run) {
+    fmt::print(stderr, "{}\n", run.error().what);
     return kExitUsage;
   }
-  canary::Judge judge(policy, {});
+  canary::Judge judge(run->policy, run->stages);
   std::optional<VerdictKind> told;
-  for (const Block& block : *blocks) {
+  for (const Block& block : run->blocks) {
     judge.see(block);
     const Verdict& v = judge.verdict();
     if (!options.json && told != v.kind) print_change(v, block.t);
@@ -58,7 +38,8 @@ int replay(const ReplayOptions& options) {
     fmt::print("{}", serve::verdict_json(last));
   } else {
     fmt::print("\nFinal verdict: {} (score {:.0f}, {}). {}\n", word(last.kind), last.score,
-               text::counted(static_cast<double>(blocks->size()), "block", "blocks"), last.reason);
+               text::counted(static_cast<double>(run->blocks.size()), "block", "blocks"),
+               last.reason);
     for (const MetricVerdict& m : last.metrics)
       fmt::print("  {:<14} {:<12} {}\n", m.name, word(m.kind), m.sentence);
     fmt::print("Next: {}\n", last.next);
