@@ -276,6 +276,10 @@ Policy read_policy(const Node& map, const std::string& where, Problems& problems
   }
   settings.read("warm_up", policy.warm_up);
   settings.read("aa_period", policy.aa_period);
+  settings.read_number("attempts", policy.robustness.attempts);
+  if (policy.robustness.attempts < 1 || policy.robustness.attempts > 100)
+    settings.problem("attempts",
+                     "is not possible (1 to 100: how often a request is tried at most)");
   settings.read("hold_on_warn", policy.hold_on_warn, {"false", "true"});
   settings.read("on_undecided", policy.when_undecided, {"hold", "advance", "rollback"});
   settings.finish();

@@ -169,7 +169,7 @@ Tempering Discount::of(const Sample& s, double p1, double dt, double phi_split) 
   share_ = bursts_.share(s.k1 + s.k2, dt);
   double sigma = std::max(robustness_.sigma, noise_.sigma());
   double floor = 1 + sigma * sigma * information_.per_minute();
-  overdispersion_factor_ = std::max(overdispersion_.factor(), phi_split);
+  overdispersion_factor_ = std::max({overdispersion_.factor(), phi_split, robustness_.attempts});
   last_ = {.phi = std::max(overdispersion_factor_, floor) / share_,
            .cap = std::min(robustness_.cap_per_second * dt, robustness_.cap)};
   return last_;

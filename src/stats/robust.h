@@ -135,6 +135,10 @@ struct Robustness {
   double sigma = 0.15;           // one minute never tells the ratio better than this
   double cap_per_second = 0.25;  // nats: no single block decides, however bad
   double cap = 3;
+  // How often clients or the mesh try at most: an error may then be counted so many times, and with
+  // phi at least that, clumps of that size keep the promise exactly (for a margin without absolute
+  // part: pi a^c + (1 - pi) b^c <= 1 for c <= 1).
+  double attempts = 1;
 
   friend bool operator==(const Robustness&, const Robustness&) = default;
 };

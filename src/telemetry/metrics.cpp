@@ -89,6 +89,10 @@ void add_gauges(prometheus::Registry& registry, const Board& board, Time now) {
     for (const MetricVerdict& m : d.verdict.metrics) {
       log_e.Add({{"deployment", d.name}, {"metric", m.name}, {"test", "fail"}})
           .Set(finite(m.fail.log_e));
+      if (m.hold) {
+        log_e.Add({{"deployment", d.name}, {"metric", m.name}, {"test", "hold"}})
+            .Set(finite(m.hold->log_e));
+      }
       log_e.Add({{"deployment", d.name}, {"metric", m.name}, {"test", "warn"}})
           .Set(finite(m.warn.log_e));
       log_e.Add({{"deployment", d.name}, {"metric", m.name}, {"test", "pass"}})

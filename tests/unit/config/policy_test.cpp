@@ -141,6 +141,13 @@ TEST_CASE("a profile is where a policy starts from") {
   CHECK_FALSE(load("{ profile: lax }").config);
 }
 
+TEST_CASE("attempts are what overdispersion is at least") {
+  CHECK(policy_of("{ attempts: 3 }").robustness.attempts == 3);
+  CHECK(wrong("{ attempts: 0 }").find("1 to 100") != std::string::npos);
+  stats::Discount discount(policy_of("{ attempts: 3 }").robustness);
+  CHECK(discount.of({1000, 1, 1000, 1}, 0.001, 5).phi >= 3);
+}
+
 TEST_CASE("restarts and the traffic share have settings or are off") {
   CHECK_FALSE(policy_of("{ restarts: off, traffic_share: off }").restarts);
   CHECK(policy_of("{ restarts: { per_day: 3, severity: hold } }").restarts->per_day == 3);
