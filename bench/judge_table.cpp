@@ -12,7 +12,8 @@
 
 #include "canary/judge.h"
 #include "peers/peers.h"
-#include "simulate/tables.h"
+#include "simulate/cells.h"
+#include "simulate/trial.h"
 
 using namespace davy;
 using namespace davy::simulate;
