@@ -107,11 +107,15 @@ class Archive {
   void item(std::optional<T>& value) {
     bool has = value.has_value();
     item(has);
-    if (reading_) {
-      value.reset();
-      if (has) value.emplace(T());
+    if (!reading_) {
+      if (has) item(*value);
+      return;
     }
-    if (has) item(*value);
+    value.reset();
+    if (!has) return;
+    T read{};
+    item(read);
+    value = std::move(read);
   }
 
   template <typename T>
