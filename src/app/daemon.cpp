@@ -103,9 +103,8 @@ class Daemon {
 };
 
 int Daemon::run() {
-  // 1. Signals: blocked before any thread starts, so that only sigwait below sees them.
-  sigset_t signals = handled_signals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // 1. Signals: run_daemon has blocked them, so that only sigwait below sees them.
+  const sigset_t signals = handled_signals();
   // 2. The log: everything after this may want to say something.
   log::start(format_of(config_), level_of(config_));
   // 3. The listeners: a taken port must stop us before anything is probed. Until a check has passed
@@ -257,6 +256,10 @@ int run_daemon(const DaemonOptions& options) {
       fmt::print(stderr, "{}\n", problem.text());
     return 2;
   }
+  // Before any thread starts, and the Daemon's members start some: one that does not block them
+  // would take a signal that main is not waiting for yet, and end the process.
+  sigset_t signals = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return Daemon(options, *std::move(loaded.config)).run();
 }
 

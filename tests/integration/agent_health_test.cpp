@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 
 #include "lab/agent.h"
 #include "lab/postgres.h"
@@ -177,4 +179,26 @@ TEST_CASE("a request for a thousand ranges gets the page once") {
   lab::Finished page = lab::run({{"curl", "-s", "-H", ranges, agent.api_url() + "/metrics"}});
   CHECK(page.output.size() < 100'000);
   CHECK(page.output.starts_with("# HELP davy_build_info"));
+}
+
+TEST_CASE("no thread of the agent takes a signal that main may not be waiting for yet") {
+  lab::Agent agent("checks:\n" + quick("marker", "migration_marker: { path: /nonexistent }"));
+  std::string tasks = fmt::format("/proc/{}/task", agent.process().pid());
+  int threads = 0;
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::ifstream status(task.path() / "status");
+    std::string line;
+    while (std::getline(status, line) && !line.starts_with("SigBlk:")) {
+    }
+    REQUIRE(line.starts_with("SigBlk:"));
+    std::uint64_t blocked = std::stoull(line.substr(7), nullptr, 16);
+    for (int signal : {SIGTERM, SIGINT, SIGHUP}) {
+      CAPTURE(signal);
+      // Main itself waits in sigwait, which takes them out of its mask meanwhile.
+      bool is_main = task.path().filename() == std::to_string(agent.process().pid());
+      CHECK((is_main || (blocked >> (signal - 1) & 1) == 1));
+    }
+    ++threads;
+  }
+  CHECK(threads > 3);
 }

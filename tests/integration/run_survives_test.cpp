@@ -40,8 +40,10 @@ std::string read(const std::string& path) {
   return all.str();
 }
 
+/// Empty while the agent has only just started and knows no deployment yet.
 json verdict(lab::Agent& agent) {
-  return json::parse(agent.get("/v1/deployments/shop/verdict").body);
+  json seen = json::parse(agent.get("/v1/deployments/shop/verdict").body, nullptr, false);
+  return seen.is_object() ? seen : json::object();
 }
 
 double canary_requests(const std::string& recording) {
@@ -97,7 +99,10 @@ TEST_CASE(
   lab::Agent agent(config(dir.path(), v1, v2));
   REQUIRE(lab::eventually([&] { return verdict(agent)["requests"]["canary"] > 1000; }));
   REQUIRE(agent.post("/v1/deployments/shop/runs", "{\"revision\": \"v3\"}").status == 202);
-  REQUIRE(lab::eventually([&] { return verdict(agent)["requests"]["canary"] > 1000; }));
+  REQUIRE(lab::eventually([&] {
+    json seen = verdict(agent);
+    return seen["revision"] == "v3" && seen["requests"]["canary"] > 1000;
+  }));
   CHECK(std::filesystem::exists(dir / "shop.previous.ndjson"));
   agent.kill();
   agent.start_again();
@@ -106,8 +111,10 @@ TEST_CASE(
   CHECK(verdict(agent)["requests"]["canary"] > 1000);
 
   agent.reload(config(dir.path(), v1, v2, "{ min_stage: 2s, warm_up: 0s, latency: off }"));
-  CHECK(lab::eventually(
-      [&] { return agent.process().output().find("settings have changed") != std::string::npos; }));
+  bool is_told = lab::eventually(
+      [&] { return agent.process().output().find("settings have changed") != std::string::npos; });
+  CAPTURE(agent.process().output());
+  CHECK(is_told);
 }
 
 TEST_CASE("a damaged state begins a new run at half the level, and says so") {
