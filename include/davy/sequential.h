@@ -52,6 +52,9 @@ struct Null {
   double boundary(double p1) const;
 };
 
+/// The rate whose odds are `theta` times those of `p`.
+double times_odds(double theta, double p);
+
 /// A bet on V2's rate: the log of the block's e-variable, which is linear in its counts.
 ///   log e = k1 event1 + (n1 - k1) good1 + k2 event2 + (n2 - k2) good2 + constant
 struct Bet {
@@ -155,6 +158,8 @@ class NotWorseTest {
 
   /// The alternative rates it bets on.
   std::array<double, 3> alternatives(double p1, double p2_if_equal) const;
+  /// What its best bet wins on the counts that are expected, nats; at least 0.
+  double growth(const Sample& expected, double p1, double p2_if_equal) const;
 
  private:
   Null null_;

@@ -14,11 +14,14 @@ namespace davy::app {
 namespace {
 
 /// A name for the time since the machine started, within which the steady clock goes on.
-std::string this_boot() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  std::getline(file, id);
-  return id;
+const std::string& this_boot() {
+  static const std::string boot = [] {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string id;
+    std::getline(file, id);
+    return id;
+  }();
+  return boot;
 }
 
 }  // namespace
@@ -160,16 +163,15 @@ Result<Done> DeploymentWatch::restore(const std::string& bytes) {
 
 /// The run, and what its source has counted.
 void DeploymentWatch::archive(Archive& a) {
-  std::string boot = this_boot();
   WallMillis wall = means_.clock.wall();
   Time now = means_.clock.now();
-  std::string saved_boot = boot;
+  std::string saved_boot = this_boot();
   WallMillis saved_wall = wall;
   Time saved_now = now;
   a(revision_, weight_, zero_.since_boot, saved_boot, saved_wall, saved_now.since_boot);
   a(*judge_);
   // After a reboot the steady clock has begun anew: the run's time goes on by the wall's.
-  bool rebooted = saved_boot != boot;
+  bool rebooted = saved_boot != this_boot();
   if (a.reading() && rebooted) {
     auto away = std::chrono::milliseconds(std::max<WallMillis>(0, wall - saved_wall));
     zero_ = {now.since_boot - (saved_now - zero_) - away};

@@ -132,6 +132,10 @@ std::string show_bytes(double bytes) {
   return i == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.3g} {}", bytes, kNames[i]);
 }
 
+std::string show_ratio(double ratio) {
+  return fmt::format("{:g}%", ratio * 100);
+}
+
 std::string show_percent(double ratio) {
   double percent = ratio * 100;
   if (percent == 0) return "0%";

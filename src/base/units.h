@@ -28,6 +28,8 @@ Result<double> parse_number(std::string_view s);
 std::string show(Duration d);
 /// "1.2 GiB"
 std::string show_bytes(double bytes);
+/// 0.05 as "5%", all of its digits: what parse_ratio reads.
+std::string show_ratio(double ratio);
 /// 0.00521 as "0.52%": two significant digits or more, never "0%" for something that is not zero.
 std::string show_percent(double ratio);
 /// Seconds as a latency: "199 ms", "1.2 s", "350 us".

@@ -19,10 +19,6 @@ constexpr double kPriorRequests = 500;
 constexpr double kPastLastsForFail = 3600;
 constexpr double kPastLastsForPass = 600;
 
-stats::Null linear(const config::Margin& m) {
-  return {.kind = stats::Null::Kind::Linear, .ratio = m.ratio, .absolute = m.absolute};
-}
-
 MetricTests::Nulls nulls(const config::ErrorRatePolicy& p) {
   MetricTests::Nulls all{linear(p.fail), linear({1, 0}), linear(p.pass)};
   if (p.warn) all.hold = linear(*p.warn);
@@ -51,15 +47,8 @@ void ErrorRate::see(const Block& block, const StageTime& stage) {
   stats::Sample s{block.baseline.requests, block.baseline.errors, block.canary.requests,
                   block.canary.errors};
   double p1 = baseline_rate();
-  double widen = widen_for_pods(block);
-  stats::Tempering tempering = tests_.discount.of(s, p1, block.dt, split_.factor());
-  tests_.fail.see(s, p1, block.dt, tempering, widen);
-  if (tests_.hold) tests_.hold->see(s, p1, block.dt, tempering, widen);
-  tests_.warn.see(s, p1, block.dt, tempering, widen);
+  stats::Tempering tempering = tests_.see(s, p1, block.dt, split_.factor(), widen_for_pods(block));
   tests_.pass.see(s, p1, p1, tempering);
-  tests_.ratio.see(s, tempering.phi);
-  tests_.discount.see(s, block.dt);
-  tests_.seen += s;
   learn(block);
 }
 
@@ -154,11 +143,9 @@ void ErrorRate::grow(double n1, double n2, std::vector<Growth>& out) const {
   double p2 = (tests_.seen.k2 + p1 * kPriorRequests) / (tests_.seen.n2 + kPriorRequests);
   if (past_) n1 = past_->n / kPastLastsForPass;
   stats::Sample expected{n1, n1 * p1, n2, n2 * p2};
-  stats::Null pass = linear(policy_.error_rate.pass);
   stats::Null fail = linear(policy_.error_rate.fail);
   Growth g;
-  for (double bet : tests_.pass.alternatives(p1, p1))
-    g.pass = std::max(g.pass, stats::bet_on(pass, n1, n2, p1, bet).log_e(expected));
+  g.pass = tests_.pass.growth(expected, p1, p1);
   double worse = std::max(p2, fail.boundary(p1));
   g.fail = std::max(0.0, stats::bet_on(fail, n1, n2, p1, worse).log_e(expected));
   g.pass /= tests_.discount.last().phi;

@@ -6,6 +6,9 @@
 
 #include "base/units.h"
 #include "canary/judge.h"
+#include "canary/latency.h"
+#include "canary/objective.h"
+#include "canary/own_metric.h"
 #include "davy/sequential.h"
 #include "stats/robust.h"
 
@@ -25,18 +28,8 @@ constexpr double kSizes = 5;
 // Requests' times are taken for lognormal with this spread (of the logarithm) to say how many fewer
 // exceed 1.2 times a threshold.
 constexpr double kSpread = 0.5;
-// From canary/latency.cpp: V1's history and what a quantile needs of it.
-constexpr double kHistorySeconds = 300 / 0.693147;
-constexpr double kFewestAbove = 2;
-constexpr double kBlindWarmUp = 1.5;
-// From canary/objective.cpp.
-constexpr double kPassRoom = 1.5;
-// From canary/own_metric.cpp: nats per second at most.
-constexpr double kValueGrowth = 0.4 / 15;
-
-stats::Null linear(const config::Margin& m) {
-  return {.kind = Kind::Linear, .ratio = m.ratio, .absolute = m.absolute};
-}
+// What V1's history amounts to, as it is forgotten exponentially.
+constexpr double kHistorySeconds = kHistoryHalfLife / 0.693147;
 
 /// Both versions' requests in a second, with what fails of them.
 stats::Sample per_second(double n, double share, double p1, double p2) {
@@ -61,9 +54,7 @@ std::optional<double> within_a_day(double seconds) {
 /// Of one test, for a V2 like V1. `equal` = V2's rate where the test looks.
 double pass_seconds(const config::Policy& policy, const stats::Null& null, const stats::Sample& s,
                     double p1, double equal) {
-  double growth = 0;
-  for (double bet : stats::NotWorseTest(null).alternatives(p1, equal))
-    growth = std::max(growth, stats::bet_on(null, s.n1, s.n2, p1, bet).log_e(s));
+  double growth = stats::NotWorseTest(null).growth(s, p1, equal);
   growth = tempered(growth, s, policy.robustness);
   return growth > 0 ? std::log(1 / policy.false_promote) / growth : INFINITY;
 }
@@ -111,10 +102,6 @@ std::string show(double seconds) {
   return units::show(std::chrono::seconds(std::llround(std::ceil(seconds / step) * step)));
 }
 
-std::string percent(double share) {
-  return fmt::format("{:g}%", share * 100);
-}
-
 /// "twice the errors are rolled back in about 25m", "... are not rolled back within a day"
 std::string say(const std::string& who, const std::string& does, const std::string& does_not,
                 const std::optional<double>& seconds) {
@@ -137,7 +124,8 @@ std::vector<double> compared_stages(const config::Deployment& d) {
 }
 
 std::string traffic_words(const config::Expected& traffic, double share) {
-  return fmt::format("{:g} requests/s and {}", traffic.requests_per_second, percent(share));
+  return fmt::format("{:g} requests/s and {}", traffic.requests_per_second,
+                     units::show_ratio(share));
 }
 
 /// What the effects of its metrics make impossible.
@@ -171,7 +159,7 @@ void doubt_margins(const config::Deployment& d, std::vector<std::string>& out) {
     double edge = m.ratio * p1 + m.absolute;
     if (edge > kHighestBoundary) {
       out.push_back(fmt::format("error_rate: {} tolerates {} of requests failing: {}", what,
-                                percent(std::min(1.0, edge)), so));
+                                units::show_ratio(std::min(1.0, edge)), so));
     }
   };
   doubt("max_increase", errors.fail, "that is never proven to be exceeded (less than 90%)");
@@ -188,7 +176,8 @@ void doubt_times(const config::Deployment& d, std::vector<std::string>& out) {
     out.push_back(fmt::format(
         "nothing {} within max_stage, {}: {:g} nats a second count at most, and {} = {} needs "
         "{:.1f} (max_stage of {} at least)",
-        what, units::show(p.max_stage), p.robustness.cap_per_second, key, percent(level), limit,
+        what, units::show(p.max_stage), p.robustness.cap_per_second, key, units::show_ratio(level),
+        limit,
         units::show(
             std::chrono::seconds(std::llround(std::ceil(limit / p.robustness.cap_per_second))))));
   };
@@ -227,7 +216,7 @@ void doubt_stages(const config::Deployment& d, std::vector<std::string>& out) {
     out.push_back(
         fmt::format("error_rate: max: the objective, {}, is not above the expected error "
                     "rate, {}: V1 would miss it, too",
-                    percent(*p.error_rate.max), percent(d.expect->error_rate)));
+                    units::show_ratio(*p.error_rate.max), units::show_ratio(d.expect->error_rate)));
   }
   double longest = seconds(p.max_stage);
   bool any_found = false;
@@ -291,12 +280,11 @@ Forecast forecast(const config::Policy& policy, const config::Expected& traffic,
     } else if (m.objective) {
       // Of a latency objective nothing is known: a V2 that keeps it by half is assumed.
       double usual = starts_with_latency(m) ? *m.objective / 2 : p1;
-      stats::Null null{.kind = Kind::Single,
-                       .absolute = std::min(kHighestBoundary, kPassRoom * *m.objective)};
+      stats::Null null = Objective::pass_null(*m.objective);
       stats::Sample s{0, 0, n * share, n * share * usual};
       wait(m, pass_seconds(policy, null, s, *m.objective, std::min(usual, *m.objective)));
     } else {
-      wait(m, std::log(1 / policy.false_promote) / kValueGrowth);
+      wait(m, std::log(1 / policy.false_promote) / OwnMetric::kFastestGrowth);
     }
   }
   if (!out.slowest.empty()) out.pass = within_a_day(longest);
@@ -321,7 +309,7 @@ std::vector<std::string> forecast_lines(const config::Deployment& d) {
       return say(who, "are rolled back", "are not rolled back", seconds);
     };
     lines.push_back(fmt::format(
-        "at {}{}: {}, {}, {}, {}", percent(share), d.stages.empty() ? " (no stages)" : "",
+        "at {}{}: {}, {}, {}, {}", units::show_ratio(share), d.stages.empty() ? " (no stages)" : "",
         say("a good canary", "passes", "does not pass", f.pass),
         rolled_back("twice the errors", f.twice), rolled_back("five times", f.fivefold),
         rolled_back("5 points more", f.points)));

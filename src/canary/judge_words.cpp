@@ -18,10 +18,6 @@ using config::Effect;
 
 constexpr double kNever = 86400;  // an estimate beyond a day is none
 
-std::string percent(double share) {
-  return fmt::format("{:g}%", share * 100);
-}
-
 /// What one metric says by itself.
 VerdictKind kind_of(const MetricVerdict& m, const MetricEvidence& e) {
   if (!e.excused) {
@@ -190,7 +186,7 @@ void Judge::write_reason(Verdict& v, const std::vector<MetricReport>& reports) c
 }
 
 std::string Judge::stage_name() const {
-  return stage_ && stage_->weight ? percent(*stage_->weight) : "";
+  return stage_ && stage_->weight ? units::show_ratio(*stage_->weight) : "";
 }
 
 std::string Judge::next_stage() const {
@@ -199,7 +195,7 @@ std::string Judge::next_stage() const {
   double now = stage_->weight.value_or(stages_.front());
   auto next =
       std::find_if(stages_.begin(), stages_.end(), [&](double w) { return w > now + 1e-9; });
-  return next == stages_.end() ? "" : percent(*next);
+  return next == stages_.end() ? "" : units::show_ratio(*next);
 }
 
 /// When evidence would reach its limit if rates stayed as they are: a pass needs the slowest gating

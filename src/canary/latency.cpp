@@ -12,12 +12,6 @@ namespace davy::canary {
 namespace {
 
 constexpr double kWeight = 0.25;  // of all quantiles together
-// Without instances' ages the first part of a stage is taken for warm-up, with some room.
-constexpr double kBlindWarmUp = 1.5;
-
-constexpr double kHistoryHalfLife = 300;  // seconds
-// A quantile needs this many V1 requests above it before its threshold means anything.
-constexpr double kFewestAbove = 2;
 // Rounding may make a tolerance of 20 % at most 30 %; beyond that the buckets are too coarse.
 constexpr double kCoarse = 1.5;
 
@@ -33,7 +27,7 @@ struct LatencyQuantile::Placed {
   stats::Threshold pass{};
   double p1 = 0;        // V1's rate above t1
   double p2_equal = 0;  // V1's rate above the pass threshold
-  std::string coarse;
+  bool is_coarse = false;
 };
 
 LatencyQuantile::LatencyQuantile(const config::Policy& policy, double quantile, double weight)
@@ -60,16 +54,7 @@ std::optional<LatencyQuantile::Placed> LatencyQuantile::place(const std::vector<
   at.pass = stats::rounded_down(bounds, at.t1, tolerated.pass_increase);
   at.p2_equal = std::min(at.p1, tail_rate(history, at.pass.bound));
   bool hold_coarse = !at.hold || at.hold->tolerance > kCoarse * tolerated.warn_increase;
-  if (hold_coarse || at.pass.bound == at.t1) {
-    at.coarse =
-        at.hold ? fmt::format(
-                      "buckets too coarse: the next bound above {} is {}, so only more than "
-                      "{:.0f}% slower can be proven, not {:.0f}%",
-                      units::show_latency(bounds[at.t1]), units::show_latency(bounds[at.t1 + 1]),
-                      at.hold->tolerance * 100, tolerated.warn_increase * 100)
-                : fmt::format("buckets too coarse: no bound lies {:.0f}% above {}",
-                              tolerated.warn_increase * 100, units::show_latency(bounds[at.t1]));
-  }
+  at.is_coarse = hold_coarse || at.pass.bound == at.t1;
   return at;
 }
 
@@ -98,7 +83,9 @@ void LatencyQuantile::see(const Latencies& seen, double dt) {
   t1_ = seen.bounds[at->t1];
   t2_ = at->hold ? seen.bounds[at->hold->bound] : *t1_;
   tolerance_ = at->hold ? at->hold->tolerance : 0;
-  coarse_ = std::move(at->coarse);
+  is_coarse_ = at->is_coarse;
+  next_bound_.reset();
+  if (at->hold && at->t1 + 1 < seen.bounds.size()) next_bound_ = seen.bounds[at->t1 + 1];
 }
 
 void LatencyQuantile::learn_noise(const Latencies& seen, double dt) {
@@ -115,9 +102,7 @@ Growth LatencyQuantile::growth(const Histogram& history, double n1, double n2) c
   if (!at) return g;
   double phi = tests_.discount.last().phi;
   stats::Sample equal{n1, n1 * at->p1, n2, n2 * at->p2_equal};
-  for (double bet : tests_.pass.alternatives(at->p1, at->p2_equal)) {
-    g.pass = std::max(g.pass, stats::bet_on(kEqual, n1, n2, at->p1, bet).log_e(equal) / phi);
-  }
+  g.pass = tests_.pass.growth(equal, at->p1, at->p2_equal) / phi;
   double p2 = (tests_.seen.k2 + 0.5) / (tests_.seen.n2 + 0.5 / u_);
   stats::Sample slower{n1, n1 * at->p1, n2, n2 * p2};
   double worse = std::clamp(p2, at->p1, 0.98);
@@ -130,8 +115,20 @@ MetricEvidence LatencyQuantile::evidence() const {
   MetricEvidence e = tests_.evidence();
   e.weight = weight_;
   e.effect = policy_.latency->standing.effect();
-  e.gates = coarse_.empty();
+  e.gates = !is_coarse_;
   return e;
+}
+
+std::string LatencyQuantile::say_coarse() const {
+  double wanted = policy_.latency->warn_increase * 100;
+  if (!next_bound_) {
+    return fmt::format("buckets too coarse: no bound lies {:.0f}% above {}", wanted,
+                       units::show_latency(*t1_));
+  }
+  return fmt::format(
+      "buckets too coarse: the next bound above {} is {}, so only more than {:.0f}% slower can be "
+      "proven, not {:.0f}%",
+      units::show_latency(*t1_), units::show_latency(*next_bound_), *tolerance_ * 100, wanted);
 }
 
 MetricReport LatencyQuantile::report() const {
@@ -155,12 +152,12 @@ MetricReport LatencyQuantile::report() const {
   r.fail_claim = slower(p.fail_increase);
   r.hold_claim = slower(tolerance_.value_or(p.warn_increase));
   r.pass_claim = fmt::format("a {} more than {:.0f}% slower", m.title, p.pass_increase * 100);
-  r.note = coarse_;
+  if (is_coarse_) r.note = say_coarse();
   return r;
 }
 
 void LatencyQuantile::archive(Archive& a) {
-  a(tests_, t1_, t2_, tolerance_, coarse_);
+  a(tests_, t1_, t2_, tolerance_, next_bound_, is_coarse_);
 }
 
 Latency::Latency(const config::Policy& policy) : policy_(policy) {

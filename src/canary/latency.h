@@ -18,6 +18,13 @@
 
 namespace davy::canary {
 
+// What V1's latencies must show before they are a measure.
+inline constexpr double kHistoryHalfLife = 300;  // seconds
+/// A quantile needs this many V1 requests above it before its threshold means anything.
+inline constexpr double kFewestAbove = 2;
+/// Without instances' ages the first part of a stage is taken for warm-up, with some room.
+inline constexpr double kBlindWarmUp = 1.5;
+
 /// One quantile's tests.
 class LatencyQuantile {
  public:
@@ -41,6 +48,7 @@ class LatencyQuantile {
   struct Placed;  // where the thresholds lie
   std::optional<Placed> place(const std::vector<double>& bounds, const stats::Tails& history) const;
   double tail_rate(const stats::Tails& history, std::size_t bound) const;
+  std::string say_coarse() const;
 
   const config::Policy policy_;
   const double quantile_;
@@ -49,7 +57,8 @@ class LatencyQuantile {
 
   MetricTests tests_;  // "seen" counts V1 above t1 and V2 above the hold threshold
   std::optional<double> t1_, t2_, tolerance_;
-  std::string coarse_;  // why the buckets cannot prove what the policy asks, or ""
+  std::optional<double> next_bound_;  // above t1; none when no bound lies far enough above it
+  bool is_coarse_ = false;            // the buckets cannot prove what the policy asks
 };
 
 /// All quantiles, and the history of V1 that they share.

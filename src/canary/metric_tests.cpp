@@ -23,6 +23,18 @@ void MetricTests::begin_stage() {
   pass.restart();
 }
 
+stats::Tempering MetricTests::see(const stats::Sample& s, double p1, double dt, double phi_split,
+                                  double widen) {
+  stats::Tempering tempering = discount.of(s, p1, dt, phi_split);
+  fail.see(s, p1, dt, tempering, widen);
+  if (hold) hold->see(s, p1, dt, tempering, widen);
+  warn.see(s, p1, dt, tempering, widen);
+  ratio.see(s, tempering.phi);
+  discount.see(s, dt);
+  seen += s;
+  return tempering;
+}
+
 MetricEvidence MetricTests::evidence() const {
   MetricEvidence e;
   e.fail = fail.log_e();
@@ -52,6 +64,10 @@ void MetricTests::archive(Archive& a) {
   a(fail);
   if (hold) a(*hold);
   a(warn, pass, ratio, discount, seen.n1, seen.k1, seen.n2, seen.k2);
+}
+
+stats::Null linear(const config::Margin& m) {
+  return {.kind = stats::Null::Kind::Linear, .ratio = m.ratio, .absolute = m.absolute};
 }
 
 void set_limits(MetricVerdict& m, const MetricEvidence& e, const config::Policy& policy) {

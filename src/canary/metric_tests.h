@@ -22,6 +22,10 @@ struct MetricTests {
   MetricTests(const config::Policy& policy, const Nulls& nulls);
 
   void begin_stage();
+  /// A block for all of them but `pass`, which needs to know what an equal V2 would show. Returns
+  /// how the block's evidence is tempered.
+  stats::Tempering see(const stats::Sample& s, double p1, double dt, double phi_split = 1,
+                       double widen = 1);
   /// Weight, effect and gates are the metric's to say.
   MetricEvidence evidence() const;
   /// Counts, rates, interval and evidence with its limits; the metric adds its name and its words.
@@ -36,6 +40,9 @@ struct MetricTests {
   stats::Discount discount;
   stats::Sample seen;  // everything so far, for people
 };
+
+/// "At most as the margin allows", for rare events.
+stats::Null linear(const config::Margin& m);
 
 /// The three limits that evidence is held against.
 void set_limits(MetricVerdict& m, const MetricEvidence& e, const config::Policy& policy);

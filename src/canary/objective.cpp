@@ -11,16 +11,16 @@
 namespace davy::canary {
 namespace {
 
-// A pass proves the limit with this much room: proving the limit itself would take for ever for a
-// version that is just good enough.
-constexpr double kPassRoom = 1.5;
-constexpr double kMostLimit = 0.9;
-
 stats::Null at_most(double limit) {
   return {.kind = stats::Null::Kind::Single, .absolute = limit};
 }
 
 }  // namespace
+
+stats::Null Objective::pass_null(double limit) {
+  constexpr double kMostLimit = 0.9;
+  return at_most(std::min(kMostLimit, kPassRoom * limit));
+}
 
 Objective Objective::on_errors(const config::Policy& policy, double weight) {
   return {policy, *policy.error_rate.max, weight, std::nullopt};
@@ -37,8 +37,7 @@ Objective::Objective(const config::Policy& policy, double limit, double weight,
       limit_(limit),
       weight_(weight),
       latency_(latency),
-      tests_(policy,
-             {at_most(limit), at_most(limit), at_most(std::min(kMostLimit, kPassRoom * limit))}),
+      tests_(policy, {at_most(limit), at_most(limit), pass_null(limit)}),
       baseline_(at_most(limit)),
       baseline_discount_(policy.robustness) {}
 
@@ -142,9 +141,7 @@ void Objective::grow(double, double n2, std::vector<Growth>& out) const {
   Growth g;
   double p2 = (tests_.seen.k2 + 0.5) / (tests_.seen.n2 + 1 / limit_);
   stats::Sample expected{0, 0, n2, n2 * std::min(p2, 1.0)};
-  stats::Null pass = at_most(std::min(kMostLimit, kPassRoom * limit_));
-  for (double bet : tests_.pass.alternatives(limit_, std::min(p2, limit_)))
-    g.pass = std::max(g.pass, stats::bet_on(pass, 0, n2, limit_, bet).log_e(expected));
+  g.pass = tests_.pass.growth(expected, limit_, std::min(p2, limit_));
   double worse = std::clamp(p2, limit_, 0.98);
   g.fail = std::max(0.0, stats::bet_on(at_most(limit_), 0, n2, limit_, worse).log_e(expected));
   double phi = tests_.discount.last().phi;

@@ -11,7 +11,6 @@ namespace davy::canary {
 namespace {
 
 constexpr double kWeight = 0.1;
-constexpr double kInterval = 15;  // seconds: shorter ones would say the same thing twice
 
 const double* find(const VersionCounts& version, const std::string& name) {
   for (const Value& value : version.values) {
@@ -62,7 +61,7 @@ void OwnMetric::see(const Block& block, const StageTime& stage) {
   open_v1_ += *v1 * block.dt;
   open_v2_ += *v2 * block.dt;
   open_seconds_ += block.dt;
-  if (open_seconds_ < kInterval) return;
+  if (open_seconds_ < kIntervalSeconds) return;
   see_interval(open_v1_ / open_seconds_, open_v2_ / open_seconds_, open_seconds_);
   open_v1_ = open_v2_ = open_seconds_ = 0;
 }
@@ -134,7 +133,7 @@ void OwnMetric::report(std::vector<MetricReport>& out) const {
 
 /// An interval brings at most half a nat; less, as differences linger.
 void OwnMetric::grow(double, double, std::vector<Growth>& out) const {
-  double most = 0.4 / kInterval / lingering_.factor();
+  double most = kFastestGrowth / lingering_.factor();
   out.push_back({missing_ || intervals_ == 0 ? 0 : most, 0});
 }
 

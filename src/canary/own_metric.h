@@ -18,6 +18,10 @@ namespace davy::canary {
 
 class OwnMetric final : public Metric {
  public:
+  static constexpr double kIntervalSeconds = 15;  // shorter ones would say the same thing twice
+  /// Nats per second: an interval brings half a nat at most, and a little less on average.
+  static constexpr double kFastestGrowth = 0.4 / kIntervalSeconds;
+
   OwnMetric(const config::Policy& policy, const config::ValuePolicy& metric);
 
   void begin_stage() override;

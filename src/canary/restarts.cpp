@@ -48,13 +48,7 @@ void Restarts::see(const Block& block, const StageTime&) {
   Total v2 = total(block.canary, block.dt);
   if (v1.seconds > 0 && v2.seconds > 0) {
     stats::Sample s{v1.seconds, v1.restarts, v2.seconds, v2.restarts};
-    double p1 = baseline_rate();
-    stats::Tempering tempering = tests_.discount.of(s, p1, block.dt);
-    tests_.fail.see(s, p1, block.dt, tempering);
-    tests_.warn.see(s, p1, block.dt, tempering);
-    tests_.ratio.see(s, tempering.phi);
-    tests_.discount.see(s, block.dt);
-    tests_.seen += s;
+    tests_.see(s, baseline_rate(), block.dt);
   }
   learn(block);
 }

@@ -15,22 +15,16 @@ namespace {
 constexpr double kLevel = 0.001;
 constexpr std::array<double, 6> kOddsRatios{1.03, 1.1, 1.25, 1.6, 2.5, 6};
 constexpr double kSigma = 0.05;  // a minute never tells the share better than this
-constexpr double kCapPerSecond = 0.25;
-constexpr double kCap = 3;
-
-double times_odds(double factor, double p) {
-  return factor * p / (1 - p + factor * p);
-}
 
 stats::Null at_most(double share, double tolerance) {
-  return {.kind = stats::Null::Kind::Single, .absolute = times_odds(1 + tolerance, share)};
+  return {.kind = stats::Null::Kind::Single, .absolute = stats::times_odds(1 + tolerance, share)};
 }
 
 }  // namespace
 
 TrafficShare::TrafficShare(const config::Policy& policy, double weight)
     : weight_(weight),
-      robust_(policy.robustness.on),
+      robustness_(policy.robustness),
       too_many_(at_most(weight, policy.traffic_share->tolerance), kOddsRatios),
       too_few_(at_most(1 - weight, policy.traffic_share->tolerance), kOddsRatios),
       overdispersion_(policy.traffic_share->stickiness) {}
@@ -41,10 +35,10 @@ void TrafficShare::see(const Block& block) {
   double n = n1 + n2;
   if (n <= 0) return;
   stats::Tempering tempering;
-  if (robust_) {
+  if (robustness_.on) {
     double floor = 1 + kSigma * kSigma * information_.per_minute();
     tempering = {.phi = std::max(overdispersion_.factor(), floor),
-                 .cap = std::min(kCapPerSecond * block.dt, kCap)};
+                 .cap = robustness_.cap_of(block.dt)};
   }
   too_many_.see({0, 0, n, n2}, weight_, block.dt, tempering);
   too_few_.see({0, 0, n, n1}, 1 - weight_, block.dt, tempering);

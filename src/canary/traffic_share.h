@@ -34,7 +34,7 @@ class TrafficShare {
 
  private:
   const double weight_;
-  const bool robust_;
+  const stats::Robustness robustness_;
   stats::WorseTest too_many_;  // for V2
   stats::WorseTest too_few_;   // that is, too many for V1
   stats::Overdispersion overdispersion_;

@@ -10,10 +10,6 @@
 namespace davy::config {
 namespace {
 
-std::string percent(double ratio) {
-  return fmt::format("{:g}%", ratio * 100);
-}
-
 std::string one_in(double chance) {
   return fmt::format("1 in {:.0f}", 1 / chance);
 }
@@ -116,7 +112,7 @@ std::string explain(const ErrorRatePolicy& errors) {
                                 does(errors.standing), in_words(errors.fail));
   if (errors.max) {
     out += fmt::format("      or above {}, unless the baseline's is, too (then it holds)\n",
-                       percent(*errors.max));
+                       units::show_ratio(*errors.max));
   }
   if (errors.warn)
     out += fmt::format("    holds when it is proven above {}\n", in_words(*errors.warn));
@@ -125,14 +121,15 @@ std::string explain(const ErrorRatePolicy& errors) {
 
 std::string explain(const LatencyPolicy& latency) {
   std::string quantiles = in_words(latency.quantiles);
-  std::string out = fmt::format("    {} when any of {} is proven more than {} slower\n",
-                                does(latency.standing), quantiles, percent(latency.fail_increase));
+  std::string out =
+      fmt::format("    {} when any of {} is proven more than {} slower\n", does(latency.standing),
+                  quantiles, units::show_ratio(latency.fail_increase));
   for (const LatencyLimit& limit : latency.max) {
     out += fmt::format("      or more than {} of requests take longer than {}\n",
-                       percent(1 - limit.quantile), units::show_latency(limit.seconds));
+                       units::show_ratio(1 - limit.quantile), units::show_latency(limit.seconds));
   }
   out += fmt::format("    holds when any of {} is proven more than {} slower\n", quantiles,
-                     percent(latency.warn_increase));
+                     units::show_ratio(latency.warn_increase));
   return out;
 }
 
@@ -161,13 +158,13 @@ std::string explain(const Policy& policy) {
   if (policy.hold_on_warn) out += "    holds when anything is proven worse at all\n";
   if (policy.traffic_share) {
     out += fmt::format("    holds when the canary's share of traffic is more than {} off (odds)\n",
-                       percent(policy.traffic_share->tolerance));
+                       units::show_ratio(policy.traffic_share->tolerance));
   }
   out += fmt::format("    advances when the error rate is proven below {}\n",
                      in_words(policy.error_rate.pass));
   if (policy.latency) {
     out += fmt::format("      and every quantile proven less than {} slower\n",
-                       percent(policy.latency->pass_increase));
+                       units::show_ratio(policy.latency->pass_increase));
   }
   for (const ValuePolicy& metric : policy.metrics) {
     if (metric.standing.effect() >= Effect::Hold)
@@ -215,7 +212,7 @@ std::string explain(const Deployment& deployment) {
   out += "  policy\n" + explain(deployment.policy);
   if (!deployment.stages.empty()) {
     std::vector<std::string> stages;
-    for (double stage : deployment.stages) stages.push_back(percent(stage));
+    for (double stage : deployment.stages) stages.push_back(units::show_ratio(stage));
     out += "  stages: " + text::join(stages, ", ") + "\n";
   }
   return out;

@@ -170,8 +170,7 @@ Tempering Discount::of(const Sample& s, double p1, double dt, double phi_split) 
   double sigma = std::max(robustness_.sigma, noise_.sigma());
   double floor = 1 + sigma * sigma * information_.per_minute();
   overdispersion_factor_ = std::max({overdispersion_.factor(), phi_split, robustness_.attempts});
-  last_ = {.phi = std::max(overdispersion_factor_, floor) / share_,
-           .cap = std::min(robustness_.cap_per_second * dt, robustness_.cap)};
+  last_ = {.phi = std::max(overdispersion_factor_, floor) / share_, .cap = robustness_.cap_of(dt)};
   return last_;
 }
 

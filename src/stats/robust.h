@@ -7,6 +7,7 @@
 // values. Failure: none.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <span>
@@ -139,6 +140,9 @@ struct Robustness {
   // phi at least that, clumps of that size keep the promise exactly (for a margin without absolute
   // part: pi a^c + (1 - pi) b^c <= 1 for c <= 1).
   double attempts = 1;
+
+  /// Of a block of `dt` seconds.
+  double cap_of(double dt) const { return std::min(cap_per_second * dt, cap); }
 
   friend bool operator==(const Robustness&, const Robustness&) = default;
 };

@@ -55,12 +55,11 @@ Bet single(double d, double p2) {
   return {.event2 = std::log(p2 / d), .good2 = std::log1p((d - p2) / (1 - d))};
 }
 
-/// The rate whose odds are `theta` times those of `p`.
+}  // namespace
+
 double times_odds(double theta, double p) {
   return theta * p / (1 - p + theta * p);
 }
-
-}  // namespace
 
 double Null::boundary(double p1) const {
   switch (kind) {
@@ -178,6 +177,13 @@ void NotWorseTest::see(const Sample& s, double p1, double p2_if_equal, const Tem
 
 double NotWorseTest::log_e() const {
   return log_sum(log_r_);
+}
+
+double NotWorseTest::growth(const Sample& expected, double p1, double p2_if_equal) const {
+  double most = 0;
+  for (double p2 : alternatives(p1, p2_if_equal))
+    most = std::max(most, bet_on(null_, expected.n1, expected.n2, p1, p2).log_e(expected));
+  return most;
 }
 
 void NotWorseTest::archive(Archive& a) {

@@ -5,32 +5,16 @@
 #include <nlohmann/json.hpp>
 
 #include "lab/agent.h"
+#include "lab/recording.h"
 #include "lab/server.h"
 
 using namespace davy;
 
-namespace {
-
-/// `bad` = V2's errors out of 50 requests in every fifth block.
-std::string recording(int blocks, int bad) {
-  std::string all;
-  for (int i = 1; i <= blocks; ++i) {
-    all +=
-        fmt::format(
-            R"({{"t":{},"dt":5,"baseline":{{"requests":950,"errors":1}},"canary":{{"requests":500,"errors":{}}}}})",
-            i * 5, bad) +
-        "\n";
-  }
-  return all;
-}
-
-}  // namespace
-
 TEST_CASE("replay ends with the verdict's exit code and prints its changes") {
   lab::TempDir dir;
-  lab::write_file(dir / "bad.ndjson", recording(40, 10));
-  lab::write_file(dir / "good.ndjson", recording(200, 0));
-  lab::write_file(dir / "short.ndjson", recording(2, 0));
+  lab::write_file(dir / "bad.ndjson", lab::recording(40, 10));
+  lab::write_file(dir / "good.ndjson", lab::recording(200, 0));
+  lab::write_file(dir / "short.ndjson", lab::recording(2, 0));
   lab::Finished bad = lab::davy({"replay", dir / "bad.ndjson"});
   CHECK(bad.code == 1);
   CHECK(bad.output.find("Final verdict: fail") != std::string::npos);
@@ -40,7 +24,7 @@ TEST_CASE("replay ends with the verdict's exit code and prints its changes") {
 
 TEST_CASE("replay --json prints the final verdict object alone") {
   lab::TempDir dir;
-  lab::write_file(dir / "bad.ndjson", recording(40, 10));
+  lab::write_file(dir / "bad.ndjson", lab::recording(40, 10));
   nlohmann::json verdict =
       nlohmann::json::parse(lab::davy({"replay", "--json", dir / "bad.ndjson"}).output);
   CHECK(verdict.at("verdict") == "fail");
@@ -53,7 +37,7 @@ TEST_CASE("replay --json prints the final verdict object alone") {
 
 TEST_CASE("replay takes a policy") {
   lab::TempDir dir;
-  lab::write_file(dir / "bad.ndjson", recording(40, 10));
+  lab::write_file(dir / "bad.ndjson", lab::recording(40, 10));
   lab::write_file(dir / "lenient.yaml", "policy:\n  error_rate: { max_increase: 10pp }\n");
   lab::write_file(dir / "broken.yaml", "policy:\n  error_rate: { max_increse: 10pp }\n");
   CHECK(lab::davy({"replay", dir / "bad.ndjson", "--policy", dir / "lenient.yaml"}).code == 0);
@@ -66,7 +50,7 @@ TEST_CASE("replay takes a policy") {
 TEST_CASE("replay names the line that is wrong and ends with 2") {
   lab::TempDir dir;
   lab::write_file(dir / "x.ndjson",
-                  recording(3, 0) +
+                  lab::recording(3, 0) +
                       "{\"t\":20,\"dt\":5,\"baseline\":{\"requests\":1,\"errors\":2},\"canary\":{"
                       "\"requests\":1,\"errors\":0}}\n");
   lab::Finished wrong = lab::davy({"replay", dir / "x.ndjson"});

@@ -7,21 +7,11 @@
 
 #include "lab/agent.h"
 #include "lab/exporter.h"
+#include "lab/recording.h"
 
 using namespace davy;
 
 namespace {
-
-std::string recording(int blocks, int bad, const std::string& extra = "") {
-  std::string all;
-  for (int i = 1; i <= blocks; ++i) {
-    all += fmt::format(
-        R"({{"t":{},"dt":5,{}"baseline":{{"requests":950,"errors":1}},"canary":{{"requests":500,"errors":{}}}}})"
-        "\n",
-        i * 5, extra, bad);
-  }
-  return all;
-}
 
 std::string read(const std::string& path) {
   std::ifstream in(path);
@@ -38,9 +28,9 @@ bool has(const std::string& text, const std::string& part) {
 
 TEST_CASE("explain shows a recording's verdict and ends with its exit code") {
   lab::TempDir dir;
-  lab::write_file(dir / "bad.ndjson", recording(40, 10));
-  lab::write_file(dir / "good.ndjson", recording(200, 0));
-  lab::write_file(dir / "short.ndjson", recording(2, 0));
+  lab::write_file(dir / "bad.ndjson", lab::recording(40, 10));
+  lab::write_file(dir / "good.ndjson", lab::recording(200, 0));
+  lab::write_file(dir / "short.ndjson", lab::recording(2, 0));
   lab::Finished bad = lab::davy({"explain", dir / "bad.ndjson"});
   CHECK(bad.code == 1);
   CHECK(bad.output.starts_with("fail, after "));
@@ -55,7 +45,7 @@ TEST_CASE("explain shows a recording's verdict and ends with its exit code") {
 
 TEST_CASE("explain says what is wrong with a file, at its line") {
   lab::TempDir dir;
-  lab::write_file(dir / "x.ndjson", recording(2, 0) + "hello\n");
+  lab::write_file(dir / "x.ndjson", lab::recording(2, 0) + "hello\n");
   lab::Finished wrong = lab::davy({"explain", dir / "x.ndjson"});
   CHECK(wrong.code == 2);
   CHECK(has(wrong.output, "x.ndjson:3: "));
@@ -69,7 +59,7 @@ TEST_CASE("explain says what is wrong with a file, at its line") {
 
 TEST_CASE("explain --svg draws a picture that is well-formed and needs nothing else") {
   lab::TempDir dir;
-  lab::write_file(dir / "bad & <late>.ndjson", recording(40, 10, R"("weight":0.25,)"));
+  lab::write_file(dir / "bad & <late>.ndjson", lab::recording(40, 10, R"("weight":0.25,)"));
   CHECK(lab::davy({"explain", dir / "bad & <late>.ndjson", "--svg", dir / "run.svg"}).code == 1);
   std::string svg = read(dir / "run.svg");
   CHECK(lab::run({{"python3", "-c", "import sys, xml.dom.minidom as m; m.parse(sys.argv[1])",
@@ -122,7 +112,7 @@ TEST_CASE("explain asks a running agent, and says when there is nothing to hear"
 
 TEST_CASE("replay names the next of the stages it is told") {
   lab::TempDir dir;
-  lab::write_file(dir / "good.ndjson", recording(200, 0, R"("weight":0.345,)"));
+  lab::write_file(dir / "good.ndjson", lab::recording(200, 0, R"("weight":0.345,)"));
   lab::Finished next = lab::davy({"replay", dir / "good.ndjson", "--stages", "5%,34.5%, 60%"});
   CHECK(next.code == 0);
   CHECK(has(next.output, "Safe to advance to 60%"));

@@ -29,9 +29,8 @@ int replay(const ReplayOptions& options) {
   std::optional<VerdictKind> told;
   for (const Block& block : run->blocks) {
     judge.see(block);
-    const Verdict& v = judge.verdict();
-    if (!options.json && told != v.kind) print_change(v, block.t);
-    told = v.kind;
+    if (!options.json && told != judge.kind()) print_change(judge.verdict(), block.t);
+    told = judge.kind();
   }
   const Verdict& last = judge.verdict();
   if (options.json) {
