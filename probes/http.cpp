@@ -65,8 +65,7 @@ struct Http final : Probe {
 
   Outcome run(const ProbeContext& ctx) override {
     Time start = machine_clock().now();
-    std::variant<net::HttpResponse, net::HttpError> answer =
-        client_.call(request_, ctx.deadline, ctx.watchdog);
+    std::variant<net::HttpResponse, net::HttpError> answer = client_.call(request_, ctx);
     double took = seconds(machine_clock().now() - start);
     if (auto* error = std::get_if<net::HttpError>(&answer)) {
       if (error->ours) return Outcome::unable("resources", error->what);

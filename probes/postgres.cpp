@@ -18,10 +18,9 @@
 
 #include "base/text.h"
 #include "davy/probe.h"
+#include "net/means.h"
 #include "net/postgres_dsn.h"
-#include "net/resolve.h"
 #include "net/socket.h"
-#include "net/watchdog.h"
 
 namespace davy::probe {
 namespace {
@@ -117,7 +116,7 @@ struct Postgres final : Probe {
  private:
   Outcome attempt(const ProbeContext& ctx) {
     if (!connection_) {
-      if (std::optional<Outcome> trouble = connect(ctx.deadline)) return *trouble;
+      if (std::optional<Outcome> trouble = connect(ctx)) return *trouble;
     }
     Outcome seen;
     bool is_usable;
@@ -125,7 +124,7 @@ struct Postgres final : Probe {
       // On a descriptor of our own: libpq closes its own when a connection breaks.
       net::Socket second = net::Socket::duplicate_of(connection_->sock());
       if (!second) return Outcome::unable("resources", name_ + ": no descriptors left");
-      net::Watchdog::Guard guard(ctx.watchdog, ctx.deadline, second.fd());
+      net::Watchdog::Guard guard(ctx.net.watchdog, ctx.deadline, second.fd());
       seen = ask(guard, ctx.deadline);
       is_usable = connection_->is_open() && !guard.fired();
     }
@@ -134,11 +133,13 @@ struct Postgres final : Probe {
   }
 
   /// Tries the host's addresses in turn, each with its share of the time.
-  std::optional<Outcome> connect(Deadline deadline) {
+  std::optional<Outcome> connect(const ProbeContext& ctx) {
+    Deadline deadline = ctx.deadline;
     net::PostgresDsn dsn = dsn_;
     std::vector<std::string> addresses = {""};
     if (dsn.is_tcp() && !dsn.has("hostaddr")) {
-      Result<std::vector<std::string>> found = net::resolve(dsn.get("host"));
+      Result<std::vector<std::string>> found =
+          ctx.net.resolver.resolve(dsn.get("host"), ctx.deadline);
       if (!found) return Outcome::failed("resolve", name_ + ": " + found.error().what);
       addresses = *found;
     }

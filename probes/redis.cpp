@@ -15,9 +15,9 @@
 
 #include "base/text.h"
 #include "davy/probe.h"
+#include "net/means.h"
 #include "net/socket.h"
 #include "net/uri.h"
-#include "net/watchdog.h"
 
 namespace davy::probe {
 namespace {
@@ -122,7 +122,7 @@ struct Redis final : Probe {
     Outcome seen;
     bool is_usable;
     {
-      net::Watchdog::Guard guard(ctx.watchdog, ctx.deadline, connection_->fd);
+      net::Watchdog::Guard guard(ctx.net.watchdog, ctx.deadline, connection_->fd);
       set_timeout(ctx.deadline);
       seen = talk(is_new, guard);
       bool is_logged_in = seen.reason != "auth" && seen.reason != "database";
@@ -134,7 +134,7 @@ struct Redis final : Probe {
   }
 
   std::optional<Outcome> connect(const ProbeContext& ctx) {
-    std::variant<net::Socket, net::ConnectError> made = net::connect_tcp(target_.at, ctx.deadline);
+    std::variant<net::Socket, net::ConnectError> made = net::connect_tcp(target_.at, ctx);
     if (auto* error = std::get_if<net::ConnectError>(&made)) {
       std::string reason(word(error->kind));
       return error->kind == net::ConnectFailure::Resources ? Outcome::unable(reason, error->what)

@@ -12,8 +12,8 @@
 
 #include "base/text.h"
 #include "davy/probe.h"
+#include "net/means.h"
 #include "net/socket.h"
-#include "net/watchdog.h"
 
 namespace davy::probe {
 namespace {
@@ -26,7 +26,7 @@ struct Tcp final : Probe {
 
   Outcome run(const ProbeContext& ctx) override {
     Time start = machine_clock().now();
-    std::variant<net::Socket, net::ConnectError> made = net::connect_tcp(to_, ctx.deadline);
+    std::variant<net::Socket, net::ConnectError> made = net::connect_tcp(to_, ctx);
     if (auto* error = std::get_if<net::ConnectError>(&made)) {
       std::string reason(word(error->kind));
       if (error->kind == net::ConnectFailure::Resources)
@@ -39,7 +39,7 @@ struct Tcp final : Probe {
 
  private:
   Outcome talk(int fd, const ProbeContext& ctx) const {
-    net::Watchdog::Guard guard(ctx.watchdog, ctx.deadline, fd);
+    net::Watchdog::Guard guard(ctx.net.watchdog, ctx.deadline, fd);
     for (std::string_view rest = send_; !rest.empty();) {
       ssize_t n = ::send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;

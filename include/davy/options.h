@@ -64,6 +64,8 @@ class Options {
   void hide(std::string name) { hidden_.insert(std::move(name)); }
   bool is_hidden(std::string_view name) const { return hidden_.find(name) != hidden_.end(); }
 
+  const std::map<std::string, Value, std::less<>>& values() const { return values_; }
+
   /// REQUIRES: has(name), and the name's type in the kind's description is the one asked for.
   const std::string& text(std::string_view name) const { return get<std::string>(name); }
   Duration duration(std::string_view name) const { return get<Duration>(name); }

@@ -23,7 +23,7 @@ namespace davy {
 class Archive;
 class Workers;
 namespace net {
-class Watchdog;
+struct Means;
 }
 
 /// Which series count requests, errors and latency, written as in PromQL: `name{label="value"}`.
@@ -58,7 +58,7 @@ struct ValueSeries {
 
 struct SourceContext {
   Deadline deadline;
-  net::Watchdog& watchdog;
+  net::Means& net;
   Workers& workers;
   const Clock& clock;
   bool canary_alone = false;  // V2 has all the traffic: V1 may be gone

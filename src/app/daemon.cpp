@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "base/workers.h"
-#include "net/watchdog.h"
+#include "net/means.h"
 #include "schedule/scheduler.h"
 #include "serve/api_routes.h"
 #include "serve/front.h"
@@ -89,11 +89,11 @@ class Daemon {
   const Clock& clock_ = machine_clock();
   telemetry::Metrics metrics_;
   Noticeboard noticeboard_;
-  net::Watchdog watchdog_;
+  net::Means net_;
   Workers probe_workers_{"davy-probe", kProbeThreads, 0};
   Workers scrape_workers_{"davy-scrape", kScrapeThreads, kWaitingScrapes};
   schedule::Scheduler scheduler_{
-      clock_, probe_workers_, watchdog_, metrics_,
+      clock_, probe_workers_, net_, metrics_,
       [this](std::vector<CheckView> checks) { noticeboard_.pin_checks(std::move(checks)); }};
   Guarded<Watches> deployments_;
   std::unique_ptr<serve::HealthRoutes> health_routes_;
@@ -186,7 +186,7 @@ void Daemon::apply(const config::Config& config) {
     }
     next.push_back(std::make_shared<DeploymentWatch>(
         d, DeploymentWatch::Means{
-               clock_, scrape_workers_, watchdog_, metrics_,
+               clock_, scrape_workers_, net_, metrics_,
                [this](DeploymentView view) { noticeboard_.pin_deployment(std::move(view)); },
                config_.state_dir}));
     next.back()->start();

@@ -102,7 +102,7 @@ void DeploymentWatch::serve(const std::stop_token& stop) {
 void DeploymentWatch::round() {
   Deadline deadline(means_.clock.now() + source_->every());
   Collected collected = source_->collect({.deadline = deadline,
-                                          .watchdog = means_.watchdog,
+                                          .net = means_.net,
                                           .workers = means_.workers,
                                           .clock = means_.clock,
                                           .canary_alone = weight_ && *weight_ >= 1});

@@ -21,7 +21,7 @@
 #include "config/config.h"
 #include "davy/board.h"
 #include "davy/source.h"
-#include "net/watchdog.h"
+#include "net/means.h"
 #include "telemetry/metrics.h"
 
 namespace davy::app {
@@ -31,7 +31,7 @@ class DeploymentWatch {
   struct Means {
     const Clock& clock;
     Workers& workers;
-    net::Watchdog& watchdog;
+    net::Means& net;
     telemetry::Metrics& metrics;
     std::function<void(DeploymentView)> pin;
     std::string state_dir;  // "" = runs do not survive a restart

@@ -24,6 +24,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "net/means.h"
 #include "net/socket.h"
 #include "net/tls.h"
 #include "net/uri.h"
@@ -37,8 +38,7 @@ constexpr std::size_t kShown = 60;  // bytes of a wrong answer that a message re
 
 /// One request and its answer, seen from the wire.
 struct Exchange {
-  Deadline deadline;
-  Watchdog& dog;
+  const Call& call;
   std::size_t max_body;
   bool fresh = false;    // the connection was made for this request
   bool in_body = false;  // the head has been read
@@ -64,7 +64,7 @@ struct Wire {
   std::unique_ptr<TlsSession> tls;  // over `second`
   std::optional<Watchdog::Guard> guard;
 
-  void watch() { guard.emplace(now->dog, now->deadline, second.fd()); }
+  void watch() { guard.emplace(now->call.net.watchdog, now->call.deadline, second.fd()); }
   void drop() {
     guard.reset();
     tls.reset();
@@ -166,7 +166,7 @@ class Connection final : public httplib::ClientImpl {
     now.fresh = true;
     wire_.drop();
     error = httplib::Error::Connection;
-    std::variant<net::Socket, ConnectError> made = connect_tcp(wire_.to, now.deadline);
+    std::variant<net::Socket, ConnectError> made = connect_tcp(wire_.to, now.call);
     if (const ConnectError* failed = std::get_if<ConnectError>(&made)) {
       now.connect_error = *failed;
       return false;
@@ -180,6 +180,7 @@ class Connection final : public httplib::ClientImpl {
     }
     wire_.watch();
     if (wire_.tls_context) {
+      Step step(now.call, "tls");
       Result<std::unique_ptr<TlsSession>> tls =
           wire_.tls_context->handshake(wire_.second.fd(), wire_.name);
       if (!tls) {
@@ -253,8 +254,7 @@ struct HttpClient::Impl {
     wire.to = Endpoint{options.connect_to.empty() ? origin.host : options.connect_to, origin.port};
   }
 
-  std::variant<HttpResponse, HttpError> call(const HttpRequest& request, Deadline deadline,
-                                             Watchdog& dog) {
+  std::variant<HttpResponse, HttpError> call(const HttpRequest& request, const Call& call) {
     for (const auto& [name, value] : request.headers) {
       if (has_control_character(name) || has_control_character(value)) {
         return HttpError{HttpFailure::Protocol,
@@ -268,12 +268,12 @@ struct HttpClient::Impl {
 
     bool is_repeatable = request.method == "GET" || request.method == "HEAD";
     while (true) {
-      Exchange now{.deadline = deadline, .dog = dog, .max_body = options.max_body};
+      Exchange now{.call = call, .max_body = options.max_body};
       bool was_kept = static_cast<bool>(wire.second);
       std::variant<HttpResponse, HttpError> answer = exchange(request, now);
       // A kept connection that the peer closed in the meantime says nothing about the peer.
       bool was_stale =
-          was_kept && !now.fresh && now.received == 0 && is_repeatable && !deadline.expired();
+          was_kept && !now.fresh && now.received == 0 && is_repeatable && !call.deadline.expired();
       if (std::holds_alternative<HttpResponse>(answer) || !was_stale) return answer;
     }
   }
@@ -283,7 +283,7 @@ struct HttpClient::Impl {
     wire.now = &now;
     if (wire.second) wire.watch();  // the kept connection; a new one replaces it
     httplib::Result result = client->send(translate(request, now));
-    bool is_late = now.deadline.expired() || (wire.guard && wire.guard->fired());
+    bool is_late = now.call.deadline.expired() || (wire.guard && wire.guard->fired());
     wire.guard.reset();
     wire.now = nullptr;
 
@@ -333,7 +333,7 @@ struct HttpClient::Impl {
         return false;
       }
       now.body.append(bytes, size);
-      return !now.deadline.expired();
+      return !now.call.deadline.expired();
     };
     return out;
   }
@@ -398,9 +398,9 @@ HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 
 std::variant<HttpResponse, HttpError> HttpClient::call(const HttpRequest& request,
-                                                       Deadline deadline, Watchdog& dog) {
+                                                       const Call& call) {
   try {
-    return impl_->call(request, deadline, dog);
+    return impl_->call(request, call);
   } catch (const std::exception& e) {
     // httplib does not promise to be free of exceptions; the connection is in an unknown state.
     impl_ = std::make_unique<Impl>(impl_->origin, impl_->options);

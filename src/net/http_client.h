@@ -14,9 +14,9 @@
 #include <variant>
 #include <vector>
 
+#include "davy/call.h"
 #include "davy/result.h"
 #include "davy/time.h"
-#include "net/watchdog.h"
 
 namespace davy::net {
 
@@ -68,8 +68,7 @@ class HttpClient {
 
   /// Redirects are answers, not followed. The connection is kept for the next call unless the
   /// request has the header `Connection: close`.
-  std::variant<HttpResponse, HttpError> call(const HttpRequest& request, Deadline deadline,
-                                             Watchdog& dog);
+  std::variant<HttpResponse, HttpError> call(const HttpRequest& request, const Call& call);
 
  private:
   struct Impl;

@@ -20,7 +20,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "net/resolve.h"
+#include "net/means.h"
 #include "net/uri.h"
 
 namespace davy::net {
@@ -96,6 +96,14 @@ std::variant<Socket, int> connect_address(const std::string& ip, int port, Deadl
   return socket;
 }
 
+Result<std::vector<std::string>> look_up(const std::string& host, const Call& call) {
+  if (is_numeric_address(host)) return std::vector<std::string>{host};
+  Step step(call, "resolve");
+  Result<std::vector<std::string>> found = call.net.resolver.resolve(host, call.deadline);
+  step.note(found ? text::join(*found, ", ") : found.error().what);
+  return found;
+}
+
 }  // namespace
 
 void Socket::close() {
@@ -134,19 +142,21 @@ std::string_view word(ConnectFailure failure) {
   return kWords[static_cast<int>(failure)];
 }
 
-std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, Deadline deadline) {
+std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, const Call& call) {
   std::string what = "connect to " + to.text();
-  Result<std::vector<std::string>> addresses = resolve(to.host);
+  Result<std::vector<std::string>> addresses = look_up(to.host, call);
   if (!addresses) {
     // The resolver has timeouts of its own; when they outlast the deadline, that is what happened.
     return ConnectError{ConnectFailure::Resolve, what + ": " + addresses.error().what};
   }
   if (addresses->front() != to.host) what += " (" + text::join(*addresses, ", ") + ")";
 
+  Step step(call, "connect");
+  step.note(to.text());
   int code = ETIMEDOUT;
   for (std::size_t i = 0; i < addresses->size(); ++i) {
     auto still_to_try = static_cast<Duration::rep>(addresses->size() - i);
-    Deadline share = Deadline::in(deadline.left() / still_to_try);
+    Deadline share = Deadline::in(call.deadline.left() / still_to_try);
     if (share.expired()) break;
     std::variant<Socket, int> made = connect_address((*addresses)[i], to.port, share);
     if (Socket* socket = std::get_if<Socket>(&made)) return std::move(*socket);

@@ -12,6 +12,7 @@
 #include <utility>
 #include <variant>
 
+#include "davy/call.h"
 #include "davy/result.h"
 #include "davy/time.h"
 
@@ -70,6 +71,6 @@ struct ConnectError {
 };
 
 /// A blocking socket with TCP_NODELAY. Tries the host's addresses in turn until one accepts.
-std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, Deadline deadline);
+std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, const Call& call);
 
 }  // namespace davy::net

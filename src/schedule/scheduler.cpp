@@ -23,11 +23,11 @@ Outcome run_guarded(Probe& probe, const ProbeContext& ctx, const std::string& ch
 
 }  // namespace
 
-Scheduler::Scheduler(const Clock& clock, Workers& workers, net::Watchdog& watchdog,
+Scheduler::Scheduler(const Clock& clock, Workers& workers, net::Means& net,
                      telemetry::Metrics& metrics, Publish publish)
     : clock_(clock),
       workers_(workers),
-      watchdog_(watchdog),
+      net_(net),
       metrics_(metrics),
       publish_(std::move(publish)) {}
 
@@ -77,9 +77,9 @@ void Scheduler::serve(const std::stop_token& stop) {
 }
 
 void Scheduler::launch(Run run) {
-  auto job = [inbox = inbox_, &clock = clock_, &watchdog = watchdog_, &metrics = metrics_, run] {
+  auto job = [inbox = inbox_, &clock = clock_, &net = net_, &metrics = metrics_, run] {
     Time began = clock.now();
-    ProbeContext ctx{Deadline(run.deadline), watchdog};
+    ProbeContext ctx{Call{Deadline(run.deadline), net}};
     Outcome outcome = run_guarded(*run.probe, ctx, run.check);
     metrics.check_ran(run.check, outcome.kind, clock.now() - began);
     std::lock_guard<std::mutex> lock(inbox->mutex);

@@ -18,7 +18,7 @@
 #include "base/workers.h"
 #include "config/config.h"
 #include "davy/time.h"
-#include "net/watchdog.h"
+#include "net/means.h"
 #include "schedule/plan.h"
 #include "telemetry/metrics.h"
 
@@ -28,8 +28,8 @@ class Scheduler {
  public:
   using Publish = std::function<void(std::vector<CheckView>)>;
 
-  Scheduler(const Clock& clock, Workers& workers, net::Watchdog& watchdog,
-            telemetry::Metrics& metrics, Publish publish);
+  Scheduler(const Clock& clock, Workers& workers, net::Means& net, telemetry::Metrics& metrics,
+            Publish publish);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -54,7 +54,7 @@ class Scheduler {
 
   const Clock& clock_;
   Workers& workers_;
-  net::Watchdog& watchdog_;
+  net::Means& net_;
   telemetry::Metrics& metrics_;
   Publish publish_;
   Plan plan_;

@@ -5,7 +5,7 @@
 
 #include "base/archive.h"
 #include "base/text.h"
-#include "net/resolve.h"
+#include "net/means.h"
 
 namespace davy::source {
 namespace {
@@ -39,11 +39,12 @@ std::string Instance::pod() const {
 TargetList::TargetList(std::vector<TargetUrl> urls)
     : urls_(std::move(urls)), names_(urls_.size()) {}
 
-std::vector<Instance> TargetList::instances(Workers& workers, Time now, Deadline deadline) {
+std::vector<Instance> TargetList::instances(Workers& workers, net::Means& net, Time now,
+                                            Deadline deadline) {
   for (std::size_t i = 0; i < urls_.size(); ++i) {
     bool is_due =
         !names_[i].asked || names_[i].addresses.empty() || now - *names_[i].asked >= kAskAgain;
-    if (is_due && names_[i].answer == nullptr) ask(urls_[i], names_[i], workers, now);
+    if (is_due && names_[i].answer == nullptr) ask(urls_[i], names_[i], workers, net, now);
   }
   std::vector<Instance> all;
   for (std::size_t i = 0; i < urls_.size(); ++i) {
@@ -57,10 +58,12 @@ std::vector<Instance> TargetList::instances(Workers& workers, Time now, Deadline
   return all;
 }
 
-void TargetList::ask(const TargetUrl& url, Name& name, Workers& workers, Time now) {
+void TargetList::ask(const TargetUrl& url, Name& name, Workers& workers, net::Means& net,
+                     Time now) {
   auto answer = std::make_shared<Slot<Addresses>>();
-  bool is_taken =
-      workers.submit([answer, host = url.url.host] { answer->put(net::resolve(host)); });
+  bool is_taken = workers.submit([answer, host = url.url.host, &net] {
+    answer->put(net.resolver.resolve(host, Deadline::in(kAskAgain)));
+  });
   if (!is_taken) {
     name.error = "davy has no worker free to look it up";
     return;

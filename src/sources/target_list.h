@@ -52,7 +52,7 @@ class TargetList {
   explicit TargetList(std::vector<TargetUrl> urls);
 
   /// All instances now. Waits only for names that have no address yet, until the deadline.
-  std::vector<Instance> instances(Workers& workers, Time now, Deadline deadline);
+  std::vector<Instance> instances(Workers& workers, net::Means& net, Time now, Deadline deadline);
 
   const std::vector<TargetUrl>& urls() const { return urls_; }
 
@@ -68,7 +68,7 @@ class TargetList {
     std::shared_ptr<Slot<Addresses>> answer;  // of the look-up that is under way
   };
 
-  void ask(const TargetUrl& url, Name& name, Workers& workers, Time now);
+  void ask(const TargetUrl& url, Name& name, Workers& workers, net::Means& net, Time now);
   static void hear(Name& name, Deadline deadline);
 
   const std::vector<TargetUrl> urls_;

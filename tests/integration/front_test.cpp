@@ -12,6 +12,7 @@
 
 #include "lab/process.h"
 #include "net/http_client.h"
+#include "net/means.h"
 #include "net/socket.h"
 
 using namespace davy;
@@ -35,7 +36,7 @@ serve::Response echo(const serve::Request& request) {
 
 struct Bench {
   std::atomic<int> shed{0};
-  net::Watchdog watchdog;
+  net::Means net;
   serve::Front front;
 
   explicit Bench(serve::ConnectionLimits limits = {})
@@ -44,7 +45,7 @@ struct Bench {
   }
 
   net::Socket connect() {
-    auto made = net::connect_tcp({"127.0.0.1", front.port()}, Deadline::in(5s));
+    auto made = net::connect_tcp({"127.0.0.1", front.port()}, {Deadline::in(5s), net});
     REQUIRE(std::holds_alternative<net::Socket>(made));
     return std::get<net::Socket>(std::move(made));
   }
@@ -58,7 +59,7 @@ struct Bench {
   }
 
   std::string read_all(const net::Socket& socket) {
-    net::Watchdog::Guard guard(watchdog, Deadline::in(10s), socket.fd());
+    net::Watchdog::Guard guard(net.watchdog, Deadline::in(10s), socket.fd());
     std::string all;
     char buffer[4096];
     for (ssize_t n; (n = ::recv(socket.fd(), buffer, sizeof buffer, 0)) > 0;)
@@ -70,7 +71,7 @@ struct Bench {
   int status(const std::string& path) {
     net::HttpClient client(
         {.scheme = "http", .host = "127.0.0.1", .port = front.port(), .target = "/"}, {});
-    auto answer = client.call({.target = path}, Deadline::in(5s), watchdog);
+    auto answer = client.call({.target = path}, {Deadline::in(5s), net});
     net::HttpResponse* response = std::get_if<net::HttpResponse>(&answer);
     return response == nullptr ? 0 : response->status;
   }

@@ -7,8 +7,8 @@
 #include "lab/process.h"
 #include "lab/server.h"
 #include "net/http_client.h"
+#include "net/means.h"
 #include "net/socket.h"
-#include "net/watchdog.h"
 
 using namespace davy;
 using namespace std::chrono_literals;
@@ -30,13 +30,13 @@ struct Client {
       : client(*net::parse_url(url), options) {}
 
   Seen call(net::HttpRequest request, Duration timeout = kPatience) {
-    auto answer = client.call(request, Deadline::in(timeout), dog);
+    auto answer = client.call(request, {Deadline::in(timeout), net});
     if (auto* response = std::get_if<net::HttpResponse>(&answer)) return {*response, {}};
     return {std::nullopt, std::get<net::HttpError>(answer)};
   }
   Seen get(Duration timeout = kPatience) { return call({}, timeout); }
 
-  net::Watchdog dog;
+  net::Means net;
   net::HttpClient client;
 };
 
@@ -288,9 +288,10 @@ struct TlsServer {
     process.emplace(lab::Command{{"openssl", "s_server", "-quiet", "-www", "-accept",
                                   "127.0.0.1:" + std::to_string(port), "-key", dir / "key", "-cert",
                                   dir / "cert"}});
+    net::Means means;
     REQUIRE(lab::eventually([&] {
       return std::holds_alternative<net::Socket>(
-          net::connect_tcp({"127.0.0.1", port}, Deadline::in(1s)));
+          net::connect_tcp({"127.0.0.1", port}, {Deadline::in(1s), means}));
     }));
   }
   std::string url(const std::string& host) const {

@@ -8,14 +8,17 @@
 
 #include "lab/process.h"
 #include "lab/server.h"
+#include "net/means.h"
 
 using namespace davy;
 using namespace std::chrono_literals;
 
 namespace {
 
+net::Means means;
+
 net::ConnectError failure(const net::Endpoint& to, Duration timeout = 10s) {
-  auto made = net::connect_tcp(to, Deadline::in(timeout));
+  auto made = net::connect_tcp(to, {Deadline::in(timeout), means});
   REQUIRE(std::holds_alternative<net::ConnectError>(made));
   return std::get<net::ConnectError>(made);
 }
@@ -24,7 +27,7 @@ net::ConnectError failure(const net::Endpoint& to, Duration timeout = 10s) {
 
 TEST_CASE("a name is tried at each of its addresses until one accepts") {
   lab::Server server(lab::mute());  // listens on 127.0.0.1 only
-  auto made = net::connect_tcp({"localhost", server.port()}, Deadline::in(10s));
+  auto made = net::connect_tcp({"localhost", server.port()}, {Deadline::in(10s), means});
   CHECK(std::holds_alternative<net::Socket>(made));
 }
 
@@ -51,7 +54,7 @@ TEST_CASE("a connection that nobody accepts ends at its deadline") {
   std::vector<std::variant<net::Socket, net::ConnectError>> kept;
   bool full = false;
   for (int i = 0; i < 16 && !full; ++i) {
-    kept.push_back(net::connect_tcp(to, Deadline::in(200ms)));
+    kept.push_back(net::connect_tcp(to, {Deadline::in(200ms), means}));
     full = std::holds_alternative<net::ConnectError>(kept.back());
   }
   REQUIRE(full);
@@ -68,7 +71,7 @@ TEST_CASE("running out of descriptors is our own failure") {
   REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
   rlimit none{0, before.rlim_max};
   REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
-  auto made = net::connect_tcp({"127.0.0.1", 9}, Deadline::in(10s));
+  auto made = net::connect_tcp({"127.0.0.1", 9}, {Deadline::in(10s), means});
   REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
   CHECK(std::get<net::ConnectError>(made).kind == net::ConnectFailure::Resources);
 }
@@ -79,7 +82,8 @@ TEST_CASE("a connection to itself counts as refused") {
   net::Endpoint to{"127.0.0.1", lab::free_port() & ~1};
   bool connected = false;
   for (int i = 0; i < 70000 && !connected; ++i) {
-    connected = std::holds_alternative<net::Socket>(net::connect_tcp(to, Deadline::in(10s)));
+    connected =
+        std::holds_alternative<net::Socket>(net::connect_tcp(to, {Deadline::in(10s), means}));
   }
   CHECK_FALSE(connected);
 }

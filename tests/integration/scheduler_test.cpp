@@ -9,6 +9,7 @@
 
 #include "base/guarded.h"
 #include "lab/process.h"
+#include "net/means.h"
 
 using namespace davy;
 using namespace std::chrono_literals;
@@ -55,11 +56,11 @@ config::Check check(const std::string& name, const ProbeKind& kind) {
 
 struct Bench {
   telemetry::Metrics metrics;
-  net::Watchdog watchdog;
+  net::Means net;
   Workers workers{"test", 1, 0};
   Guarded<std::vector<CheckView>> seen;
   schedule::Scheduler scheduler{
-      machine_clock(), workers, watchdog, metrics,
+      machine_clock(), workers, net, metrics,
       [this](std::vector<CheckView> views) { *seen.lock() = std::move(views); }};
 
   CheckView view(std::size_t i) {

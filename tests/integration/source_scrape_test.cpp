@@ -9,7 +9,7 @@
 #include "davy/source.h"
 #include "lab/probe.h"
 #include "lab/server.h"
-#include "net/watchdog.h"
+#include "net/means.h"
 
 using namespace davy;
 using namespace std::chrono_literals;
@@ -42,7 +42,7 @@ struct Exporter {
 
 /// A source as the agent would run it.
 struct Scraping {
-  net::Watchdog dog;
+  net::Means net;
   std::unique_ptr<Source> source;
   Workers workers{"scrape", 8, 32};
 
@@ -75,7 +75,7 @@ struct Scraping {
   }
 
   Collected collect() {
-    return source->collect({Deadline::in(20s), dog, workers, machine_clock()});
+    return source->collect({Deadline::in(20s), net, workers, machine_clock()});
   }
 };
 
@@ -185,11 +185,11 @@ TEST_CASE("a source may end while a target still holds a worker") {
   Exporter v1;
   v1.count(1, 0);
   lab::Server drip(lab::drip("HTTP/1.1 200 OK\r\n\r\n", 10));
-  net::Watchdog dog;
+  net::Means net;
   Workers workers{"scrape", 4, 8};
   {
     Scraping scraping(v1.url(), drip.url("/metrics"), {{"timeout", "100ms"}});
-    scraping.source->collect({Deadline::in(1ms), dog, workers, machine_clock()});
+    scraping.source->collect({Deadline::in(1ms), net, workers, machine_clock()});
   }
   CHECK(true);  // the sanitizers say whether the worker touched what is gone
 }

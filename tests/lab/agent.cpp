@@ -44,7 +44,7 @@ Answer Agent::post(const std::string& path, const std::string& body) {
 /// Every call on a connection of its own, as a prober does it.
 Answer Agent::call(int port, net::HttpRequest request, Duration patience) {
   net::HttpClient client({.scheme = "http", .host = "127.0.0.1", .port = port, .target = "/"}, {});
-  auto answer = client.call(request, Deadline::in(patience), watchdog_);
+  auto answer = client.call(request, {Deadline::in(patience), net_});
   if (net::HttpResponse* response = std::get_if<net::HttpResponse>(&answer))
     return {response->status, std::move(response->body)};
   return {};

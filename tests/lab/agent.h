@@ -8,6 +8,7 @@
 
 #include "lab/process.h"
 #include "net/http_client.h"
+#include "net/means.h"
 
 namespace davy::lab {
 
@@ -44,7 +45,7 @@ class Agent {
   TempDir dir_;
   int health_port_;
   int api_port_;
-  net::Watchdog watchdog_;
+  net::Means net_;
   std::optional<Process> process_;
 };
 

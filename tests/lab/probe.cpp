@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "base/units.h"
-#include "net/watchdog.h"
+#include "net/means.h"
 
 namespace davy::lab {
 namespace {
@@ -59,7 +59,7 @@ const ProbeKind& kind(const std::string& name) {
 }
 
 ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)
-    : dog_(std::make_unique<net::Watchdog>()) {
+    : net_(std::make_unique<net::Means>()) {
   const ProbeKind& its_kind = kind(kind_name);
   Result<std::unique_ptr<Probe>> made = its_kind.make(options_for(its_kind.options, settings));
   if (!made) throw std::runtime_error(made.error().what);
@@ -69,7 +69,7 @@ ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)
 ProbeRunner::~ProbeRunner() = default;
 
 Outcome ProbeRunner::run(std::chrono::milliseconds timeout) {
-  return probe_->run(ProbeContext{Deadline::in(timeout), *dog_});
+  return probe_->run(ProbeContext{{Deadline::in(timeout), *net_}});
 }
 
 Outcome run_probe(const std::string& kind_name, const Settings& settings,

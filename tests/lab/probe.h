@@ -1,4 +1,4 @@
-// Runs probes as the agent would: settings written as in the config, one deadline, one watchdog.
+// Runs probes as the agent would: settings written as in the config, one deadline, its means.
 #pragma once
 
 #include <chrono>
@@ -28,7 +28,7 @@ class ProbeRunner {
   Outcome run(std::chrono::milliseconds timeout = std::chrono::seconds(10));
 
  private:
-  std::unique_ptr<net::Watchdog> dog_;
+  std::unique_ptr<net::Means> net_;
   std::unique_ptr<Probe> probe_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "net/means.h"
 #include "net/socket.h"
 
 namespace davy::lab {
@@ -17,10 +18,11 @@ void Redis::start() {
   command.argv.insert(command.argv.end(), arguments_.begin(), arguments_.end());
   process_.reset();
   process_.emplace(command);
-  bool is_up = eventually([this] {
+  net::Means net;
+  bool is_up = eventually([&] {
     if (!process_->running()) throw std::runtime_error("redis-server ended: " + process_->output());
     return std::holds_alternative<net::Socket>(
-        net::connect_tcp({"127.0.0.1", port_}, Deadline::in(std::chrono::seconds(1))));
+        net::connect_tcp({"127.0.0.1", port_}, {Deadline::in(std::chrono::seconds(1)), net}));
   });
   if (!is_up) throw std::runtime_error("redis-server does not answer: " + process_->output());
 }

@@ -6,6 +6,7 @@
 
 #include "app/cli/commands.h"
 #include "net/http_client.h"
+#include "net/means.h"
 
 namespace davy::app {
 
@@ -19,12 +20,12 @@ int healthcheck(const HealthcheckOptions& options) {
     fmt::print(stderr, "{}\n", url.error().what);
     return kExitFail;
   }
-  net::Watchdog watchdog;
+  net::Means net;
   net::HttpClient client(*url, {});
   net::HttpRequest request;
   request.target = kPaths.at(options.role) + "?verbose";
   if (options.json) request.headers.emplace_back("Accept", "application/json");
-  auto answer = client.call(request, Deadline::in(options.timeout), watchdog);
+  auto answer = client.call(request, {Deadline::in(options.timeout), net});
   if (const net::HttpError* error = std::get_if<net::HttpError>(&answer)) {
     fmt::print(stderr, "{}\n", error->what);
     return kExitFail;

@@ -19,7 +19,7 @@ VerdictCall::VerdictCall(net::Url url, std::string deployment)
 std::variant<std::string, NoAnswer> VerdictCall::ask() {
   net::HttpRequest request;
   request.target = "/v1/deployments/" + deployment_ + "/verdict";
-  auto answer = client_.call(request, Deadline::in(kOneCall), watchdog_);
+  auto answer = client_.call(request, {Deadline::in(kOneCall), net_});
   if (const net::HttpError* error = std::get_if<net::HttpError>(&answer))
     return NoAnswer{error->what};
   net::HttpResponse& response = std::get<net::HttpResponse>(answer);

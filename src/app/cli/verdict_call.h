@@ -9,6 +9,7 @@
 
 #include "davy/result.h"
 #include "net/http_client.h"
+#include "net/means.h"
 
 namespace davy::app {
 
@@ -26,7 +27,7 @@ class VerdictCall {
   std::variant<std::string, NoAnswer> ask();
 
  private:
-  net::Watchdog watchdog_;
+  net::Means net_;
   net::HttpClient client_;
   std::string deployment_;
 };

@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "net/http_client.h"
+#include "net/means.h"
 #include "net/socket.h"
 
 namespace davy::app {
@@ -129,7 +130,7 @@ class Demo {
   std::string log_file_ = scratch_file(".log");
   std::optional<Child> v1_, v2_, inventory_, agent_;
   std::optional<Load> load_;
-  net::Watchdog watchdog_;
+  net::Means net_;
   std::string told_;
   Duration told_at_{0};
 };
@@ -188,7 +189,7 @@ Error Demo::not_up(const char* what) const {
 
 std::optional<int> Demo::status_of(int port, const std::string& path, std::string* body) {
   net::HttpClient client({.scheme = "http", .host = "127.0.0.1", .port = port, .target = "/"}, {});
-  auto answer = client.call({.target = path}, Deadline::in(std::chrono::seconds(1)), watchdog_);
+  auto answer = client.call({.target = path}, {Deadline::in(std::chrono::seconds(1)), net_});
   net::HttpResponse* response = std::get_if<net::HttpResponse>(&answer);
   if (response == nullptr) return std::nullopt;
   if (body != nullptr) *body = std::move(response->body);

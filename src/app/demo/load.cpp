@@ -40,7 +40,7 @@ void Load::be_user(const std::stop_token& stop, unsigned number, const Shape& sh
     next = next + Duration(std::llround(pause(random) * 1e9));
     Duration wait = next - machine_clock().now();
     if (wait > Duration::zero()) std::this_thread::sleep_for(wait);
-    (to_canary(random) ? canary : baseline).call(checkout, Deadline::in(kPatience), watchdog_);
+    (to_canary(random) ? canary : baseline).call(checkout, {Deadline::in(kPatience), net_});
   }
 }
 

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "net/watchdog.h"
+#include "net/means.h"
 
 namespace davy::app {
 
@@ -25,7 +25,7 @@ class Load {
  private:
   void be_user(const std::stop_token& stop, unsigned number, const Shape& shape);
 
-  net::Watchdog watchdog_;
+  net::Means net_;
   std::vector<std::jthread> users_;
 };
 

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "app/cli/commands.h"
+#include "net/means.h"
 #include "net/socket.h"
 #include "serve/front.h"
 
@@ -69,8 +70,9 @@ class Shop {
 
   void watch_dependency() {
     Result<net::Endpoint> dependency = net::parse_endpoint(options_.dependency);
+    net::Means net;
     while (dependency) {
-      auto connected = net::connect_tcp(*dependency, Deadline::in(kLookAtDependency));
+      auto connected = net::connect_tcp(*dependency, {Deadline::in(kLookAtDependency), net});
       alone_ = std::holds_alternative<net::ConnectError>(connected);
       std::this_thread::sleep_for(kLookAtDependency);
     }

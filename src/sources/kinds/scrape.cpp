@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "base/workers.h"
 #include "davy/source.h"
+#include "net/means.h"
 #include "sources/rounds.h"
 #include "sources/slot.h"
 #include "sources/target_list.h"
@@ -47,10 +48,10 @@ struct Errand {
   std::size_t max_series;
 };
 
-Result<Reading> ask(const Errand& errand, Deadline deadline, net::Watchdog& dog) {
+Result<Reading> ask(const Errand& errand, const Call& call) {
   net::HttpRequest request{.target = errand.path,
                            .headers = {{"Accept", "text/plain;version=0.0.4,*/*;q=0.1"}}};
-  auto answer = errand.connection->client.call(request, deadline, dog);
+  auto answer = errand.connection->client.call(request, call);
   if (const auto* error = std::get_if<net::HttpError>(&answer)) return Error{error->what};
   const net::HttpResponse& response = std::get<net::HttpResponse>(answer);
   if (response.status != 200)
@@ -71,7 +72,7 @@ class Scrape final : public Source {
     Deadline deadline = ctx.deadline.earlier(Deadline::in(settings_.timeout));
     Time now = ctx.clock.now();
     WallMillis wall = ctx.clock.wall();
-    std::vector<Instance> instances = targets_.instances(ctx.workers, now, deadline);
+    std::vector<Instance> instances = targets_.instances(ctx.workers, ctx.net, now, deadline);
     drop_connections_but(instances);
 
     std::vector<std::shared_ptr<Slot<Result<Reading>>>> slots;
@@ -133,8 +134,8 @@ class Scrape final : public Source {
                   .path = instance.target->url.target,
                   .max_series = settings_.max_series};
     connection->is_busy = true;
-    bool is_taken = ctx.workers.submit([errand, deadline, &dog = ctx.watchdog] {
-      Result<Reading> reading = ask(errand, deadline, dog);
+    bool is_taken = ctx.workers.submit([errand, call = Call{deadline, ctx.net}] {
+      Result<Reading> reading = ask(errand, call);
       errand.connection->is_busy = false;
       errand.answer->put(std::move(reading));
     });

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "net/resolve.h"
+#include "net/resolver.h"
 #include "net/socket.h"
 
 using namespace davy;
@@ -18,6 +18,8 @@ TEST_CASE("an address is a host and a port") {
 }
 
 TEST_CASE("a numeric host is its own address") {
-  CHECK(*net::resolve("127.0.0.1") == std::vector<std::string>{"127.0.0.1"});
-  CHECK(*net::resolve("::1") == std::vector<std::string>{"::1"});
+  CHECK(*net::Resolver().resolve("127.0.0.1", Deadline::in(std::chrono::seconds(1))) ==
+        std::vector<std::string>{"127.0.0.1"});
+  CHECK(*net::Resolver().resolve("::1", Deadline::in(std::chrono::seconds(1))) ==
+        std::vector<std::string>{"::1"});
 }

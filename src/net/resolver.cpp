@@ -1,4 +1,4 @@
-#include "net/resolve.h"
+#include "net/resolver.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -12,18 +12,14 @@
 #include "base/text.h"
 
 namespace davy::net {
-namespace {
-
-bool is_numeric(const std::string& host) {
+bool is_numeric_address(const std::string& host) {
   in6_addr unused{};
   return inet_pton(AF_INET, host.c_str(), &unused) == 1 ||
          inet_pton(AF_INET6, host.c_str(), &unused) == 1;
 }
 
-}  // namespace
-
-Result<std::vector<std::string>> resolve(const std::string& host) {
-  if (is_numeric(host)) return std::vector<std::string>{host};
+Result<std::vector<std::string>> Resolver::resolve(const std::string& host, Deadline) {
+  if (is_numeric_address(host)) return std::vector<std::string>{host};
 
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
