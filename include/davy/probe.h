@@ -44,6 +44,8 @@ struct Outcome {
   bool hard = false;
   // A warning that a new release must not be started under (a migration is running).
   bool blocks_deploy = false;
+  // Who answered, when the probe can tell ("4711 since 8812345"): a new one starts up anew.
+  std::string instance;
   std::string
       reason;  // stable word for machines: "refused", "timeout", "auth"; empty on a plain pass
   std::string message;            // one line for a person; may name addresses, never secrets

@@ -9,12 +9,16 @@
 #include <memory>
 #include <thread>
 
+#include "app/check_keeper.h"
 #include "app/deployment_watch.h"
 #include "app/noticeboard.h"
+#include "app/peers.h"
 #include "base/log.h"
+#include "base/run_in_helper.h"
 #include "base/units.h"
 #include "base/workers.h"
 #include "net/means.h"
+#include "net/signature.h"
 #include "schedule/scheduler.h"
 #include "serve/api_routes.h"
 #include "serve/front.h"
@@ -24,7 +28,7 @@
 namespace davy::app {
 namespace {
 
-constexpr std::size_t kProbeThreads = 64;
+constexpr std::size_t kProbeThreads = 512;  // one per check suffices; started when needed
 constexpr std::size_t kScrapeThreads = 16;
 constexpr std::size_t kWaitingScrapes = 1024;
 constexpr Duration kLastWait = std::chrono::seconds(2);  // for probes that do not come back
@@ -72,7 +76,14 @@ class Daemon {
   Daemon(const DaemonOptions& options, config::Config config)
       : options_(options),
         config_(std::move(config)),
-        noticeboard_(config_.service, machine_clock()) {}
+        noticeboard_(config_.service, machine_clock()) {
+    metrics_.read_means([this] {
+      return telemetry::Metrics::Means{.resolver_timeouts = net_.resolver.timeouts(),
+                                       .stale_answers = net_.resolver.stale_answers(),
+                                       .helpers = net_.helpers.alive(),
+                                       .helpers_killed = net_.helpers.killed()};
+    });
+  }
 
   int run();
 
@@ -80,6 +91,9 @@ class Daemon {
   using Watches = std::vector<std::shared_ptr<DeploymentWatch>>;
 
   Result<Done> listen();
+  serve::ApiRoutes::Orders orders();
+  void restore();
+  void pin(std::vector<CheckView> checks);
   void apply(const config::Config& config);
   void reload();
   int shut_down(const sigset_t& signals);
@@ -92,9 +106,22 @@ class Daemon {
   net::Means net_;
   Workers probe_workers_{"davy-probe", kProbeThreads, 0};
   Workers scrape_workers_{"davy-scrape", kScrapeThreads, kWaitingScrapes};
+  Heartbeats heartbeats_;
   schedule::Scheduler scheduler_{
-      clock_, probe_workers_, net_, metrics_,
-      [this](std::vector<CheckView> checks) { noticeboard_.pin_checks(std::move(checks)); }};
+      {.clock = clock_,
+       .workers = probe_workers_,
+       .net = net_,
+       .heartbeats = heartbeats_,
+       .metrics = metrics_,
+       .run_in_helper =
+           [this](const config::Check& check, const ProbeContext& ctx) {
+             return run_in_helper(net_.helpers, *check.kind, check.options, ctx);
+           },
+       .seed = std::hash<std::string>()(net::random_word())},
+      [this](std::vector<CheckView> checks) { pin(std::move(checks)); }};
+  std::unique_ptr<CheckKeeper> check_keeper_;
+  std::unique_ptr<Peers> peers_;
+  Guarded<std::vector<config::Check>> kept_checks_;  // as running: for the keeper
   Guarded<Watches> deployments_;
   std::unique_ptr<serve::HealthRoutes> health_routes_;
   std::unique_ptr<serve::ApiRoutes> api_routes_;
@@ -114,15 +141,18 @@ int Daemon::run() {
     log::stop();
     return 3;
   }
-  // 4. Checks and deployments: from here on the Board changes.
-  scheduler_.start();
+  // 4. What a davy before us knew: a restart must not empty a load balancer.
+  restore();
+  // 5. Checks and deployments: from here on the Board changes.
   apply(config_);
+  peers_->start();
+  scheduler_.start();
   log::info("davy is up", {{"service", config_.service},
                            {"health", fmt::format("{}:{}", config_.health.host, health_->port())},
                            {"api", fmt::format("{}:{}", config_.api.host, api_->port())},
                            {"checks", std::to_string(config_.checks.size())},
                            {"deployments", std::to_string(config_.deployments.size())}});
-  // 5. Wait.
+  // 6. Wait.
   while (true) {
     int signal = 0;
     sigwait(&signals, &signal);
@@ -133,14 +163,42 @@ int Daemon::run() {
 
 Result<Done> Daemon::listen() {
   serve::ReadBoard board = [this] { return noticeboard_.board(); };
-  health_routes_ = std::make_unique<serve::HealthRoutes>(board, clock_, false);
+  health_routes_ = std::make_unique<serve::HealthRoutes>(board, clock_, false, config_.answers);
+  api_routes_ =
+      std::make_unique<serve::ApiRoutes>(board, clock_, metrics_, orders(), config_.answers);
+  peers_ = std::make_unique<Peers>(
+      config_.service, clock_, scrape_workers_, net_, metrics_,
+      [this](health::Census census) { noticeboard_.pin_census(std::move(census)); });
+  auto counted = [this](std::string_view listener, auto answer) {
+    return [this, listener, answer](const serve::Request& request) {
+      serve::Response response = answer(request);
+      metrics_.request(listener, response.status);
+      return response;
+    };
+  };
+  auto health = [this](const serve::Request& request) {
+    return request.path == "/peerz" ? peers_->answer(request, *noticeboard_.board())
+                                    : health_routes_->answer(request);
+  };
+  auto api = [this](const serve::Request& request) { return api_routes_->answer(request); };
+  serve::ConnectionLimits limits = connection_limits();
+  health_ = std::make_unique<serve::Front>("health", limits, counted("health", health),
+                                           [this] { metrics_.shed("health"); });
+  api_ = std::make_unique<serve::Front>("api", limits, counted("api", api),
+                                        [this] { metrics_.shed("api"); });
+  if (Result<Done> ok = health_->start(config_.health); !ok) return ok;
+  return api_->start(config_.api);
+}
+
+/// What the API may change.
+serve::ApiRoutes::Orders Daemon::orders() {
   auto with = [this](const std::string& name, auto order) {
     auto all = deployments_.lock();
     for (const auto& watch : *all) {
       if (watch->deployment().name == name) order(*watch);
     }
   };
-  serve::ApiRoutes::Orders orders{
+  return {
       .open_run =
           [with](const std::string& name, const std::string& revision) {
             with(name, [&](DeploymentWatch& watch) { watch.open_run(revision); });
@@ -148,26 +206,45 @@ Result<Done> Daemon::listen() {
       .enter_stage =
           [with](const std::string& name, double weight) {
             with(name, [&](DeploymentWatch& watch) { watch.enter_stage(weight); });
-          }};
-  api_routes_ = std::make_unique<serve::ApiRoutes>(board, clock_, metrics_, std::move(orders));
-  auto counted = [this](std::string_view listener, auto& routes) {
-    return [this, listener, &routes](const serve::Request& request) {
-      serve::Response response = routes.answer(request);
-      metrics_.request(listener, response.status);
-      return response;
-    };
-  };
-  serve::ConnectionLimits limits = connection_limits();
-  health_ = std::make_unique<serve::Front>("health", limits, counted("health", *health_routes_),
-                                           [this] { metrics_.shed("health"); });
-  api_ = std::make_unique<serve::Front>("api", limits, counted("api", *api_routes_),
-                                        [this] { metrics_.shed("api"); });
-  if (Result<Done> ok = health_->start(config_.health); !ok) return ok;
-  return api_->start(config_.api);
+          },
+      .checks = {
+          .run_now = [this](const std::string& check) { scheduler_.run_now(check); },
+          .mute =
+              [this](const std::string& check, const serve::MuteRequest& mute) {
+                noticeboard_.mute(check, mute.length, mute.by, mute.why);
+              },
+          .unmute =
+              [this](const std::string& check) {
+                noticeboard_.mute(check, Duration::zero(), "", "");
+              },
+          .report =
+              [this](const std::string& check, Heartbeats::Report report) {
+                heartbeats_.report(check, std::move(report));
+                scheduler_.run_now(check);
+              },
+      }};
+}
+
+void Daemon::restore() {
+  check_keeper_ = std::make_unique<CheckKeeper>(config_.state_dir, scrape_workers_, metrics_);
+  Remembered before = check_keeper_->load(config_, clock_.now());
+  if (before.has_started) noticeboard_.restore_started(before.instance);
+  scheduler_.restore(std::move(before.checks));
+}
+
+/// The scheduler's news, for everyone who follows them.
+void Daemon::pin(std::vector<CheckView> checks) {
+  noticeboard_.pin_checks(std::move(checks));
+  std::shared_ptr<const Board> board = noticeboard_.board();
+  peers_->look(*board);
+  check_keeper_->keep(*board, *kept_checks_.lock(), clock_.now());
 }
 
 /// Checks and deployments whose settings did not change keep their state.
 void Daemon::apply(const config::Config& config) {
+  noticeboard_.configure(config.fail_open, config.liveness_budget);
+  peers_->configure(config.peers);
+  *kept_checks_.lock() = config.checks;
   scheduler_.set_checks(config.checks);
   Watches old = *deployments_.lock();
   Watches next;
@@ -236,6 +313,7 @@ int Daemon::shut_down(const sigset_t& signals) {
   api_->stop();
   health_->stop();
   scheduler_.stop();
+  peers_->stop();
   deployments_.lock()->clear();
   // 5. Probes that do not come back are left behind.
   for (int i = 0; i < 20 && probe_workers_.busy() > 0; ++i)

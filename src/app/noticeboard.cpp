@@ -23,6 +23,34 @@ void Noticeboard::pin_checks(std::vector<CheckView> checks) {
   publish(*parts);
 }
 
+void Noticeboard::configure(const config::FailOpen& fail_open,
+                            const config::LivenessBudget& budget) {
+  parts_.lock()->roles.configure(fail_open, budget);
+}
+
+void Noticeboard::restore_started(const std::string& instance) {
+  parts_.lock()->roles.restore_started(instance);
+}
+
+void Noticeboard::pin_census(health::Census census) {
+  auto parts = parts_.lock();
+  parts->census = std::move(census);
+  publish(*parts);
+}
+
+void Noticeboard::mute(const std::string& check, Duration length, std::string by,
+                       std::string why) {
+  auto parts = parts_.lock();
+  if (length == Duration::zero()) {
+    parts->muted.erase(check);
+  } else {
+    auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(length).count();
+    parts->muted[check] = {{std::move(by), std::move(why), clock_.wall() + ms},
+                           clock_.now() + length};
+  }
+  publish(*parts);
+}
+
 void Noticeboard::pin_deployment(DeploymentView deployment) {
   auto parts = parts_.lock();
   std::vector<DeploymentView>& all = parts->board.deployments;
@@ -56,16 +84,30 @@ void Noticeboard::start_draining() {
 
 void Noticeboard::publish(Parts& parts) {
   std::vector<RoleView> before = std::move(parts.board.roles);
-  parts.board.roles = parts.checks_known
-                          ? parts.roles.evaluate(parts.board.checks, parts.board.draining)
-                          : health::nothing_known();
+  health::Moment now{clock_.now(), clock_.wall()};
+  std::erase_if(parts.muted, [&](const auto& item) { return item.second.until <= now.steady; });
+  for (CheckView& check : parts.board.checks) {
+    auto found = parts.muted.find(check.name);
+    check.muted = found == parts.muted.end() ? std::nullopt : std::optional(found->second.mute);
+  }
+  if (parts.checks_known) {
+    parts.roles.evaluate(parts.board, parts.census, now);
+  } else {
+    parts.board.roles = health::nothing_known();
+  }
   for (std::size_t i = 0; i < before.size(); ++i) {
-    const RoleView& now = parts.board.roles[i];
-    if (now.ok == before[i].ok) continue;
-    auto tell = now.ok ? log::info : log::warn;
-    tell("role changed", {{"role", std::string(word(now.role))},
-                          {"ok", now.ok ? "true" : "false"},
-                          {"reason", now.reason}});
+    const RoleView& role = parts.board.roles[i];
+    if (role.ok != before[i].ok) {
+      auto tell = role.ok ? log::info : log::warn;
+      tell("role changed", {{"role", std::string(word(role.role))},
+                            {"ok", role.ok ? "true" : "false"},
+                            {"reason", role.reason}});
+    }
+    if (role.note.empty() == before[i].note.empty()) continue;
+    std::string what = role.note.empty() ? before[i].note : role.note;
+    log::warn(role.note.empty() ? "a role counts everything again"
+                                : "a role passes although checks fail",
+              {{"role", std::string(word(role.role))}, {"why", what}});
   }
   published_.set(std::make_shared<const Board>(parts.board));
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <charconv>
 #include <cmath>
+#include <ctime>
 
 #include "base/text.h"
 
@@ -148,6 +149,29 @@ std::string show_latency(double s) {
   if (s < 1e-3) return fmt::format("{:.0f} us", s * 1e6);
   if (s < 1) return fmt::format("{:.3g} ms", s * 1e3);
   return fmt::format("{:.3g} s", s);
+}
+
+std::string show_time(WallMillis ms) {
+  std::time_t whole = static_cast<std::time_t>(ms / 1000);
+  std::tm utc{};
+  gmtime_r(&whole, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
+                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
+}
+
+std::string show_measured(double value, std::string_view unit) {
+  if (unit == "s") return show_latency(value);
+  if (unit == "bytes") return show_bytes(value);
+  if (unit == "ratio") return show_percent(value);
+  return unit == "1" ? fmt::format("{:g}", value) : fmt::format("{:g} {}", value, unit);
+}
+
+Result<double> parse_measured(std::string_view s) {
+  if (Result<double> plain = parse_number(s)) return plain;
+  if (Result<Duration> duration = parse_duration(s)) return seconds(*duration);
+  if (Result<double> ratio = parse_ratio(s)) return ratio;
+  if (Result<double> bytes = parse_bytes(s)) return bytes;
+  return Error{text::quoted(s) + " is not a level (try 500ms, 90%, 1GiB or a plain number)"};
 }
 
 }  // namespace davy::units

@@ -34,5 +34,11 @@ std::string show_ratio(double ratio);
 std::string show_percent(double ratio);
 /// Seconds as a latency: "199 ms", "1.2 s", "350 us".
 std::string show_latency(double seconds);
+/// A moment for people and machines: "2026-11-20T11:35:09.215Z" (RFC 3339).
+std::string show_time(WallMillis ms);
+/// What a probe measured, in its unit: "s", "bytes", "ratio", "1" for a count, or another word.
+std::string show_measured(double value, std::string_view unit);
+/// A level as a person writes it ("500ms", "1GiB", "90%", "3"), in those units.
+Result<double> parse_measured(std::string_view s);
 
 }  // namespace davy::units

@@ -1,6 +1,7 @@
 #include "base/workers.h"
 
 #include <fmt/format.h>
+#include <system_error>
 
 #include "base/thread_name.h"
 
@@ -23,14 +24,20 @@ bool Workers::submit(Job job) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (stopping_) return false;
   bool all_taken = busy_ + queue_.size() >= threads_.size();
-  if (all_taken && threads_.size() < max_threads_) {
-    threads_.emplace_back([this, number = threads_.size()] { serve(number); });
-  } else if (all_taken && queue_.size() >= max_queued_) {
-    return false;
-  }
+  if (all_taken && !start_thread() && queue_.size() >= max_queued_) return false;
   queue_.push_back(std::move(job));
   wake_.notify_one();
   return true;
+}
+
+bool Workers::start_thread() {
+  if (threads_.size() >= max_threads_) return false;
+  try {
+    threads_.emplace_back([this, number = threads_.size()] { serve(number); });
+    return true;
+  } catch (const std::system_error&) {  // the kernel gives us no more of them
+    return false;
+  }
 }
 
 std::size_t Workers::busy() const {

@@ -1,8 +1,8 @@
 // Workers: a bounded pool of threads for calls that block.
 //
 // Why: probes and scrapes wait on sockets. Threads are started when needed, up to a limit, and
-// kept. Threading: thread-safe. A job must not throw. Failure: when every thread is busy and the
-// queue is full, submit() says no; nothing waits. Shutdown: the destructor discards queued jobs and
+// kept. Threading: thread-safe. A job must not throw. Failure: when every thread is busy (or
+// the kernel gives no more) and the queue is full, submit() says no; nothing waits. Shutdown: the destructor discards queued jobs and
 // waits for running ones; the caller first makes them return (closes their sockets), or leaves the
 // process by _exit.
 #pragma once
@@ -34,6 +34,7 @@ class Workers {
   std::size_t limit() const { return max_threads_; }
 
  private:
+  bool start_thread();
   void serve(std::size_t number);
 
   const std::string name_;

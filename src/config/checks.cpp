@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -15,13 +18,42 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// A probe that asks this very machine, though its kind could ask any: the app in the same pod.
-bool asks_loopback(const Check& check) {
-  if (check.kind->name != "http" && check.kind->name != "tcp") return false;
-  if (check.options.has("url")) return is_loopback(host_of_url(check.options.text("url")));
-  if (!check.options.has("address")) return false;
-  Result<Address> address = parse_address(check.options.text("address"));
+/// The host in a libpq connection string, "" = a socket of this machine.
+std::string host_of_dsn(std::string_view dsn) {
+  if (dsn.find("://") != std::string_view::npos) return host_of_url(dsn);
+  for (std::string_view word : text::split(dsn, ' ')) {
+    for (std::string_view key : {"host=", "hostaddr="}) {
+      if (word.starts_with(key)) return std::string(word.substr(key.size()));
+    }
+  }
+  return "";
+}
+
+bool is_here(std::string_view host) {
+  return host.empty() || host.front() == '/' || is_loopback(host);
+}
+
+/// A probe that asks this very machine, though its kind could ask any.
+bool asks_this_machine(const Check& check) {
+  const Options& options = check.options;
+  auto has_text = [&](const char* name) {
+    return std::any_of(check.kind->options.begin(), check.kind->options.end(), [&](auto& spec) {
+      return spec.name == name && spec.type != OptionType::TextList && options.has(name);
+    });
+  };
+  if (has_text("url")) return is_here(host_of_url(options.text("url")));
+  if (has_text("dsn")) return is_here(host_of_dsn(options.text("dsn")));
+  if (!has_text("address")) return false;
+  Result<Address> address = parse_address(options.text("address"));
   return address && is_loopback(address->host);
+}
+
+/// Is it the app in the same pod that is asked, and not a dependency that happens to be near?
+bool may_be_the_app(const Check& check) {
+  constexpr std::string_view kOfApps[] = {"http", "tcp", "grpc"};
+  bool speaks_as_apps_do = std::find(std::begin(kOfApps), std::end(kOfApps), check.kind->name) !=
+                           std::end(kOfApps);
+  return speaks_as_apps_do && asks_this_machine(check);
 }
 
 class CheckReader {
@@ -35,9 +67,15 @@ class CheckReader {
     read_name();
     read_roles();
     settings_.read("severity", check_.severity, {"critical", "degrading", "info"});
-    settings_.read("scope", check_.scope, {"local", "shared"});
+    settings_.read("depends_on", check_.depends_on);
     read_schedule();
+    read_levels();
+    bool has_scope = settings_.find("scope") != nullptr;
+    settings_.read("scope", check_.scope, {"local", "shared"});
     read_probe();
+    // What lies elsewhere is shared with our peers, unless the owner knows better.
+    if (!has_scope && is_complete_ && check_.kind->reach == ProbeKind::Reach::Remote)
+      check_.scope = asks_this_machine(check_) ? Scope::Local : Scope::Shared;
     if (check_.has(Role::Liveness)) refuse_remote_liveness();
     return std::move(check_);
   }
@@ -96,11 +134,14 @@ class CheckReader {
                                     "a check never runs twice at once)",
                                     units::show(schedule.timeout), units::show(schedule.period)));
     }
+    read_other_periods();
     settings_.read_ratio("jitter", schedule.jitter);
-    if (schedule.jitter >= 1) {
-      settings_.problem("jitter", "must be less than 100% of the period (10% is usual)");
-    }
+    if (schedule.jitter > 1)
+      settings_.problem("jitter", "must be at most 100%, of min(period, 5s)");
     settings_.read("failure_threshold", schedule.failure_threshold, 1);
+    settings_.read("min_failing_for", schedule.min_failing_for);
+    settings_.read("hard_fail_on", schedule.hard_fail_on);
+    settings_.read("on_error", schedule.when_unable, {"hold", "fail"});
     bool restarts = check_.has(Role::Liveness) || check_.has(Role::Startup);
     if (restarts) schedule.success_threshold = 1;
     settings_.read("success_threshold", schedule.success_threshold, 1);
@@ -110,6 +151,62 @@ class CheckReader {
                         "(what was restarted starts anew)");
     }
     read_staleness();
+  }
+
+  void read_other_periods() {
+    Schedule& schedule = check_.schedule;
+    schedule.period_fast = std::min<Duration>(schedule.period_fast, schedule.period);
+    schedule.period_down = std::min<Duration>(schedule.period_down, schedule.period);
+    settings_.read("period_fast", schedule.period_fast);
+    settings_.read("period_down", schedule.period_down);
+    for (auto [key, period] : {std::pair{"period_fast", schedule.period_fast},
+                               std::pair{"period_down", schedule.period_down}}) {
+      if (period < milliseconds(100)) {
+        settings_.problem(
+            key, fmt::format("{} is too often (100ms at least)", units::show(period)));
+      }
+    }
+    if (schedule.period_fast > schedule.period) {
+      settings_.problem("period_fast", fmt::format("{} is slower than the period of {} (it is for "
+                                                   "when a check is about to change)",
+                                                   units::show(schedule.period_fast),
+                                                   units::show(schedule.period)));
+    }
+  }
+
+  void read_level(std::string_view key, std::optional<double>& level) {
+    std::optional<std::string> text = settings_.text_of(settings_.find(key));
+    if (!text) return;
+    Result<double> parsed = units::parse_measured(*text);
+    if (parsed) {
+      level = *parsed;
+    } else {
+      settings_.problem(key, parsed.error().what);
+    }
+  }
+
+  void read_levels() {
+    Levels& levels = check_.schedule.levels;
+    read_level("warn_above", levels.warn_above);
+    read_level("fail_above", levels.fail_above);
+    read_level("warn_below", levels.warn_below);
+    read_level("fail_below", levels.fail_below);
+    settings_.read_ratio("clear_margin", check_.schedule.clear_margin);
+    double margin = check_.schedule.clear_margin;
+    if (levels.warn_above && levels.fail_above && *levels.warn_above >= *levels.fail_above)
+      settings_.problem("warn_above", "is not below fail_above, so it never warns");
+    if (levels.warn_below && levels.fail_below && *levels.warn_below <= *levels.fail_below)
+      settings_.problem("warn_below", "is not above fail_below, so it never warns");
+    if (!levels.fail_above || !levels.fail_below) return;
+    double least = *levels.fail_below + margin * std::abs(*levels.fail_below);
+    double most = *levels.fail_above - margin * std::abs(*levels.fail_above);
+    if (least >= most) {
+      settings_.problem("fail_above",
+                        fmt::format("a failure could never clear: with a clear_margin of {} the "
+                                    "value would have to be above {:g} and below {:g} (move the "
+                                    "levels apart, or make the margin smaller)",
+                                    units::show_ratio(margin), least, most));
+    }
   }
 
   void read_staleness() {
@@ -191,10 +288,10 @@ class CheckReader {
     if (check_.scope == Scope::Shared) {
       settings_.problem("scope",
                         fmt::format("something shared must not decide liveness: {})", kWhy));
-    } else if (check_.kind->reach == ProbeKind::Reach::Remote && !asks_loopback(check_)) {
+    } else if (check_.kind->reach == ProbeKind::Reach::Remote && !may_be_the_app(check_)) {
       settings_.problem("roles",
                         fmt::format("{} asks another machine and must not decide liveness: {}, or "
-                                    "probe the app itself with http or tcp on 127.0.0.1)",
+                                    "probe the app itself with http, grpc or tcp on 127.0.0.1)",
                                     check_.kind->name, kWhy));
     }
   }
@@ -207,9 +304,60 @@ class CheckReader {
 
 }  // namespace
 
+Duration Schedule::worst_detection() const {
+  // Until the first run after the death, and then one try after the other; a try that is not
+  // answered takes all of the timeout, and the next one follows it at once.
+  Duration between = std::max(period_fast, timeout);
+  Duration by_count = period + (failure_threshold - 1) * between + timeout;
+  if (min_failing_for == Duration::zero()) return by_count;
+  return std::max(by_count, period + timeout + min_failing_for + between);
+}
+
+Duration Schedule::worst_recovery() const {
+  return std::max(period_down, timeout) + (success_threshold - 1) * std::max(period_fast, timeout) +
+         timeout;
+}
+
 bool Check::has(Role role) const {
   return std::find(roles.begin(), roles.end(), role) != roles.end();
 }
+
+namespace {
+
+/// Whether `check` waits for itself, through others or directly.
+bool is_circular(const Check& check, const std::vector<Check>& all) {
+  std::vector<std::string> reached = check.depends_on;
+  for (std::size_t i = 0; i < reached.size(); ++i) {
+    if (reached[i] == check.name) return true;
+    for (const Check& other : all) {
+      if (other.name != reached[i]) continue;
+      for (const std::string& next : other.depends_on) {
+        if (std::find(reached.begin(), reached.end(), next) == reached.end())
+          reached.push_back(next);
+      }
+    }
+  }
+  return false;
+}
+
+void refuse_unknown_dependencies(const std::vector<Check>& checks, Problems& problems) {
+  std::vector<std::string> names;
+  for (const Check& check : checks) names.push_back(check.name);
+  for (const Check& check : checks) {
+    for (const std::string& name : check.depends_on) {
+      if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+      problems.add(check.line, fmt::format("check {}: depends_on: there is no check {} (known: {})",
+                                           check.name, name, text::join(names, ", ")));
+    }
+    if (is_circular(check, checks)) {
+      problems.add(check.line,
+                   fmt::format("check {}: depends_on: waits for itself in the end (break the ring)",
+                               check.name));
+    }
+  }
+}
+
+}  // namespace
 
 std::vector<Check> read_checks(const Node& list, const Kinds& kinds, Problems& problems) {
   std::vector<Check> checks;
@@ -225,6 +373,7 @@ std::vector<Check> read_checks(const Node& list, const Kinds& kinds, Problems& p
                                last.name, first->line));
     }
   }
+  refuse_unknown_dependencies(checks, problems);
   return checks;
 }
 

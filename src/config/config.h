@@ -27,16 +27,39 @@ struct Address {
   friend bool operator==(const Address&, const Address&) = default;
 };
 
+/// What a check counts as when davy itself could not ask.
+enum class WhenUnable { Hold, Fail };
+
+/// Levels of a check's measured value, in the value's unit (seconds, bytes, a ratio, a count).
+struct Levels {
+  std::optional<double> warn_above, fail_above, warn_below, fail_below;
+
+  bool any() const { return warn_above || fail_above || warn_below || fail_below; }
+  friend bool operator==(const Levels&, const Levels&) = default;
+};
+
 /// When to run a check and how its outcomes become a state. Semantics: docs/checks.md.
 struct Schedule {
   Duration initial_delay{0};
   Duration period = std::chrono::seconds(10);
+  Duration period_fast = std::chrono::seconds(2);  // while it is about to change, or not known
+  Duration period_down = std::chrono::seconds(5);  // while it fails
   Duration timeout = std::chrono::seconds(2);
-  double jitter = 0.1;        // share of the period by which a run may be late, spread per check
-  int failure_threshold = 3;  // consecutive failures until it fails
-  int success_threshold = 2;  // consecutive passes until it passes again after a failure
-  Duration stale_after{0};    // age of the last result at which it counts as stale
+  double jitter = 1;          // of the time over which first runs are spread: min(period, 5 s)
+  int failure_threshold = 3;  // consecutive failures until it fails, and
+  Duration min_failing_for{0};  // how long it must have failed for that
+  int success_threshold = 2;    // consecutive passes until it passes again after a failure
+  std::vector<std::string> hard_fail_on;  // reasons that fail it at once
+  Duration stale_after{0};                // age of the last result at which it counts as stale
   WhenStale when_stale = WhenStale::Fail;
+  WhenUnable when_unable = WhenUnable::Hold;
+  Levels levels;
+  double clear_margin = 0.05;  // how far beyond a level, as a share of it, a value must be to clear
+
+  /// How long a check that dies may go unnoticed, at most: it dies right after a good run began.
+  Duration worst_detection() const;
+  /// How long one that is back may still count as failing, at most.
+  Duration worst_recovery() const;
 
   friend bool operator==(const Schedule&, const Schedule&) = default;
 };
@@ -49,6 +72,7 @@ struct Check {
   std::vector<Role> roles;
   Severity severity = Severity::Critical;
   Scope scope = Scope::Local;
+  std::vector<std::string> depends_on;  // checks without which asking makes no sense
   Schedule schedule;
   int line = 0;
 
@@ -77,6 +101,41 @@ struct Deployment {
   int line = 0;
 };
 
+/// When a shared dependency's failure does not take this instance out of rotation.
+struct FailOpen {
+  double quorum = 0.5;  // of the peers that answer must share the failure
+  int min_peers = 3;    // fewer that answer: nobody can tell, and readiness stays
+  Duration max_hold = std::chrono::minutes(10);  // not longer than this; 0 = without end
+
+  friend bool operator==(const FailOpen&, const FailOpen&) = default;
+};
+
+/// The other instances of this service, who are asked whether they see the same failure.
+struct Peers {
+  std::vector<std::string> addresses;  // host:port of their health listeners; a name may have many
+  std::string key;                     // shared secret of the exchange; never shown
+  Duration every = std::chrono::seconds(2);
+
+  bool any() const { return !addresses.empty(); }
+  friend bool operator==(const Peers&, const Peers&) = default;
+};
+
+/// How often liveness may fail before davy concludes that restarts do not help. 0 = always.
+struct LivenessBudget {
+  int restarts = 5;
+  Duration within = std::chrono::minutes(15);
+
+  friend bool operator==(const LivenessBudget&, const LivenessBudget&) = default;
+};
+
+/// Codes for callers that understand more than 200 and 503.
+struct Answers {
+  int warn_status = 200;   // 429: Consul's "warning"
+  int drain_status = 503;  // 404: HAProxy's `http-check disable-on-404`
+
+  friend bool operator==(const Answers&, const Answers&) = default;
+};
+
 enum class LogFormat { Text, Json };
 enum class LogLevel { Debug, Info, Warn, Error };
 
@@ -92,7 +151,12 @@ struct Config {
   Address health{"0.0.0.0", 8686};
   Address api{"127.0.0.1", 8687};
   Duration drain_delay = std::chrono::seconds(5);  // how long to answer on after SIGTERM
-  std::string state_dir;                           // where runs survive a restart; "" = nowhere
+  std::string state_dir;  // where runs and check states survive a restart; "" = nowhere
+  Duration restore_max_age = std::chrono::seconds(60);  // older check states are not taken up
+  Answers answers;
+  FailOpen fail_open;
+  Peers peers;
+  LivenessBudget liveness_budget;
   Log log;
   std::vector<Check> checks;
   std::vector<Deployment> deployments;
@@ -134,6 +198,9 @@ LoadedPolicy load_policy_text(std::string_view yaml, const std::string& file);
 
 /// One of the canary's shares of traffic, "25%", that comes after those `before`.
 Result<double> parse_stage(std::string_view text, const std::vector<double>& before);
+
+/// What is allowed in a config and can hardly be meant.
+std::vector<Problem> doubts(const Config& config, const std::string& file);
 
 /// The effective config with its arithmetic, for people: what `davy config check` prints.
 std::string explain(const Config& config);

@@ -1,6 +1,7 @@
 // What `davy config check` prints: the effective config with its arithmetic, in words.
 
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -14,15 +15,40 @@ std::string one_in(double chance) {
   return fmt::format("1 in {:.0f}", 1 / chance);
 }
 
-/// "3 x 10s + 2s timeout", and what it comes to. (Jitter moves only the first run.)
-struct WorstCase {
-  Duration total;
-  std::string sum;
-};
-WorstCase worst_case(const Schedule& schedule, int runs) {
-  return {runs * schedule.period + schedule.timeout,
-          fmt::format("{} x {} + {} timeout", runs, units::show(schedule.period),
-                      units::show(schedule.timeout))};
+/// "10s + 2 x 2s + 2s timeout": Schedule::worst_detection in its parts.
+std::string sum_of_detection(const Schedule& schedule) {
+  Duration between = std::max(schedule.period_fast, schedule.timeout);
+  if (schedule.worst_detection() >
+      schedule.period + (schedule.failure_threshold - 1) * between + schedule.timeout) {
+    return fmt::format("{} + {} timeout + {} min_failing_for + {}", units::show(schedule.period),
+                       units::show(schedule.timeout), units::show(schedule.min_failing_for),
+                       units::show(between));
+  }
+  return fmt::format("{} + {} x {} + {} timeout", units::show(schedule.period),
+                     schedule.failure_threshold - 1, units::show(between),
+                     units::show(schedule.timeout));
+}
+
+std::string sum_of_recovery(const Schedule& schedule) {
+  return fmt::format("{} + {} x {} + {} timeout",
+                     units::show(std::max(schedule.period_down, schedule.timeout)),
+                     schedule.success_threshold - 1,
+                     units::show(std::max(schedule.period_fast, schedule.timeout)),
+                     units::show(schedule.timeout));
+}
+
+std::string explain(const Levels& levels, double margin) {
+  if (!levels.any()) return "";
+  std::vector<std::string> parts;
+  auto add = [&](const char* what, const std::optional<double>& level) {
+    if (level) parts.push_back(fmt::format("{} {:g}", what, *level));
+  };
+  add("fails above", levels.fail_above);
+  add("fails below", levels.fail_below);
+  add("warns above", levels.warn_above);
+  add("warns below", levels.warn_below);
+  return fmt::format("    {}; clears {} beyond that\n", text::join(parts, ", "),
+                     units::show_ratio(margin));
 }
 
 std::string roles_of(const Check& check) {
@@ -46,21 +72,44 @@ std::string explain(const Check& check) {
   std::string out = fmt::format("  {}: {} for {}; {}, {}\n", check.name, check.kind->name,
                                 roles_of(check), word(check.severity), word(check.scope));
   out += explain(check.options, check.kind->options);
-  WorstCase dies = worst_case(schedule, schedule.failure_threshold);
-  WorstCase returns = worst_case(schedule, schedule.success_threshold);
-  out += fmt::format("    runs every {} with {} to answer", units::show(schedule.period),
-                     units::show(schedule.timeout));
+  out += explain(schedule.levels, schedule.clear_margin);
+  out += fmt::format("    runs every {} with {} to answer; {} while it is about to change, {} while "
+                     "it fails",
+                     units::show(schedule.period), units::show(schedule.timeout),
+                     units::show(schedule.period_fast), units::show(schedule.period_down));
   if (schedule.initial_delay > Duration::zero()) {
     out += fmt::format(", first after {}", units::show(schedule.initial_delay));
   }
-  out += fmt::format("\n    fails {} after it dies at the latest ({})\n", units::show(dies.total),
-                     dies.sum);
+  out += fmt::format("\n    fails {} after it dies at the latest ({})\n",
+                     units::show(schedule.worst_detection()), sum_of_detection(schedule));
   out += fmt::format("    recovers {} after it is back at the latest ({})\n",
-                     units::show(returns.total), returns.sum);
+                     units::show(schedule.worst_recovery()), sum_of_recovery(schedule));
   out +=
       fmt::format("    {} after {} without a result\n",
                   kStale[static_cast<int>(schedule.when_stale)], units::show(schedule.stale_after));
   return out;
+}
+
+/// What a shared dependency's failure does to readiness.
+std::string explain_sharing(const Config& config) {
+  std::vector<std::string> shared;
+  for (const Check& check : config.checks) {
+    if (check.scope == Scope::Shared && check.severity == Severity::Critical &&
+        check.has(Role::Readiness))
+      shared.push_back(check.name);
+  }
+  if (shared.empty()) return "";
+  std::string hold = config.fail_open.max_hold == Duration::zero()
+                         ? std::string("without end")
+                         : "for " + units::show(config.fail_open.max_hold) + " at most";
+  std::string out = fmt::format("shared dependencies: {}\n  readiness stays, {}, ",
+                                text::join(shared, ", "), hold);
+  if (!config.peers.any())
+    return out + "when one of them fails: without `peers` nobody can tell whether it is only here\n";
+  return out + fmt::format("when {} or more of the peers that answer share the failure, or fewer "
+                           "than {} answer\n  peers: {}\n",
+                           units::show_ratio(config.fail_open.quorum), config.fail_open.min_peers,
+                           text::join(config.peers.addresses, ", "));
 }
 
 /// Each role with the checks that decide it. Info checks decide nothing.
@@ -220,6 +269,28 @@ std::string explain(const Deployment& deployment) {
 
 }  // namespace
 
+std::vector<Problem> doubts(const Config& config, const std::string& file) {
+  std::vector<Problem> all;
+  for (Role role : {Role::Readiness, Role::Deploy}) {
+    const Check* weak = nullptr;
+    bool has_strong = false;
+    for (const Check& check : config.checks) {
+      if (!check.has(role) || check.severity != Severity::Critical) continue;
+      (check.kind->is_weak ? void(weak = &check) : void(has_strong = true));
+    }
+    if (weak == nullptr || has_strong) continue;
+    all.push_back({file, weak->line,
+                   fmt::format("check {}: {} rests on {} alone, which passes while an app answers "
+                               "nothing but errors (add a check that speaks its protocol)",
+                               weak->name, word(role), weak->kind->name)});
+  }
+  bool has_shared = std::any_of(config.checks.begin(), config.checks.end(),
+                                [](const Check& c) { return c.scope == Scope::Shared; });
+  if (config.peers.any() && !has_shared)
+    all.push_back({file, 0, "peers: no check has scope: shared, so they are never asked"});
+  return all;
+}
+
 std::string explain(const Config& config) {
   std::string out = fmt::format("service {}\n  health on {}, API on {}\n", config.service,
                                 config.health.text(), config.api.text());
@@ -233,7 +304,7 @@ std::string explain(const Config& config) {
   if (!config.checks.empty()) {
     out += "\nchecks\n";
     for (const Check& check : config.checks) out += explain(check);
-    out += "\n" + explain_roles(config.checks);
+    out += "\n" + explain_roles(config.checks) + explain_sharing(config);
   }
   for (const Deployment& deployment : config.deployments) out += "\n" + explain(deployment);
   return out;

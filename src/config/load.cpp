@@ -50,6 +50,56 @@ void read_log(const Node& node, Problems& problems, Log& log) {
   settings.finish();
 }
 
+void read_answers(const Node& node, Problems& problems, Answers& answers) {
+  Settings settings(node, "answers", problems);
+  auto read = [&](const char* key, int& code, std::initializer_list<std::string_view> codes) {
+    std::optional<std::size_t> chosen = settings.choice(settings.find(key), codes);
+    if (chosen) code = std::stoi(std::string(codes.begin()[*chosen]));
+  };
+  read("warn_status", answers.warn_status, {"200", "429"});
+  read("drain_status", answers.drain_status, {"503", "404"});
+  settings.finish();
+}
+
+void read_fail_open(const Node& node, Problems& problems, FailOpen& rule) {
+  Settings settings(node, "fail_open", problems);
+  settings.read_ratio("quorum", rule.quorum);
+  if (rule.quorum <= 0 || rule.quorum > 1)
+    settings.problem("quorum", "must be above 0% and at most 100% (50% is usual)");
+  settings.read("min_peers", rule.min_peers, 1);
+  settings.read("max_hold", rule.max_hold);
+  settings.finish();
+}
+
+void read_peers(const Node& node, Problems& problems, Peers& peers) {
+  Settings settings(node, "peers", problems);
+  settings.require("addresses", "host:port of the other instances' health listeners");
+  settings.read("addresses", peers.addresses);
+  for (const std::string& address : peers.addresses) {
+    if (Result<Address> parsed = parse_address(address); !parsed)
+      settings.problem("addresses", parsed.error().what);
+  }
+  constexpr std::size_t kShortestKey = 16;
+  settings.require("key", "a secret that all instances share, best as ${file:/run/secrets/...}");
+  settings.read("key", peers.key);
+  if (!peers.key.empty() && peers.key.size() < kShortestKey) {
+    settings.problem("key", fmt::format("is shorter than {} characters and could be guessed "
+                                        "(try: openssl rand -hex 32)",
+                                        kShortestKey));
+  }
+  settings.read("every", peers.every);
+  if (peers.every < std::chrono::milliseconds(100))
+    settings.problem("every", "is too often (100ms at least, 2s is usual)");
+  settings.finish();
+}
+
+void read_liveness_budget(const Node& node, Problems& problems, LivenessBudget& budget) {
+  Settings settings(node, "liveness_budget", problems);
+  settings.read("restarts", budget.restarts, 0);
+  settings.read("within", budget.within);
+  settings.finish();
+}
+
 /// The key's list, or null. An empty list is as if it were not there.
 const Node* list_of(Settings& settings, std::string_view key) {
   const Node* node = settings.find(key);
@@ -66,6 +116,13 @@ Config read_config(const Node& root, const Kinds& kinds, Problems& problems) {
   if (const Node* node = settings.find("listen")) read_listen(*node, problems, config);
   settings.read("drain_delay", config.drain_delay);
   settings.read("state_dir", config.state_dir);
+  settings.read("restore_max_age", config.restore_max_age);
+  if (const Node* node = settings.find("answers")) read_answers(*node, problems, config.answers);
+  if (const Node* node = settings.find("fail_open"))
+    read_fail_open(*node, problems, config.fail_open);
+  if (const Node* node = settings.find("peers")) read_peers(*node, problems, config.peers);
+  if (const Node* node = settings.find("liveness_budget"))
+    read_liveness_budget(*node, problems, config.liveness_budget);
   if (const Node* node = settings.find("log")) read_log(*node, problems, config.log);
   if (const Node* list = list_of(settings, "checks"))
     config.checks = read_checks(*list, kinds, problems);

@@ -11,25 +11,25 @@ namespace davy::schedule {
 namespace {
 
 constexpr Duration kHeartbeat = std::chrono::seconds(1);  // publishes at least this often
+constexpr Duration kQuiet = std::chrono::milliseconds(100);  // and at most, without a change
+constexpr Duration kFollowUp = std::chrono::milliseconds(1);  // one worker alone, before more come
+constexpr Duration kLongestWait = std::chrono::milliseconds(250);  // for a worker to be free
 
-Outcome run_guarded(Probe& probe, const ProbeContext& ctx, const std::string& check) {
+Outcome run_guarded(const Target& target, const ProbeContext& ctx,
+                    const Scheduler::RunInHelper& run_in_helper) {
   try {
-    return probe.run(ctx);
+    return target.probe ? target.probe->run(ctx) : run_in_helper(target.check, ctx);
   } catch (const std::exception& e) {
-    log::error("a probe threw; please report this", {{"check", check}, {"what", e.what()}});
-    return {.kind = Outcome::Kind::Error, .reason = "defect", .message = e.what()};
+    log::error("a probe threw; please report this",
+               {{"check", target.check.name}, {"what", e.what()}});
+    return Outcome::unable("defect", e.what());
   }
 }
 
 }  // namespace
 
-Scheduler::Scheduler(const Clock& clock, Workers& workers, net::Means& net,
-                     telemetry::Metrics& metrics, Publish publish)
-    : clock_(clock),
-      workers_(workers),
-      net_(net),
-      metrics_(metrics),
-      publish_(std::move(publish)) {}
+Scheduler::Scheduler(Means means, Publish publish)
+    : means_(std::move(means)), publish_(std::move(publish)), plan_(means_.seed) {}
 
 Scheduler::~Scheduler() {
   stop();
@@ -38,7 +38,17 @@ Scheduler::~Scheduler() {
 void Scheduler::set_checks(std::vector<config::Check> checks) {
   std::lock_guard<std::mutex> lock(inbox_->mutex);
   inbox_->checks = std::move(checks);
-  inbox_->wake.notify_one();
+  inbox_->ring();
+}
+
+void Scheduler::restore(std::vector<CheckView> before) {
+  before_ = std::move(before);
+}
+
+void Scheduler::run_now(const std::string& check) {
+  std::lock_guard<std::mutex> lock(inbox_->mutex);
+  inbox_->run_now.push_back(check);
+  inbox_->ring();
 }
 
 void Scheduler::start() {
@@ -58,70 +68,146 @@ void Scheduler::serve(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::vector<std::pair<std::uint64_t, Outcome>> outcomes;
     std::optional<std::vector<config::Check>> checks;
+    std::vector<std::string> run_now;
     {
       std::unique_lock<std::mutex> lock(inbox_->mutex);
-      Duration wait =
-          std::clamp<Duration>(plan_.next() - clock_.now(), Duration::zero(), kHeartbeat);
-      inbox_->wake.wait_for(lock, stop, wait,
-                            [this] { return !inbox_->outcomes.empty() || inbox_->checks; });
+      inbox_->wake.wait_for(lock, stop, wait_time(), [this] { return inbox_->rung; });
+      inbox_->rung = false;
       outcomes.swap(inbox_->outcomes);
       checks.swap(inbox_->checks);
+      run_now.swap(inbox_->run_now);
+      waiting_runs_ = inbox_->ready.size();
     }
-    if (checks) plan_.set_checks(*checks, now());
+    if (checks) {
+      plan_.set_checks(*checks, now());
+      plan_.restore(std::exchange(before_, {}), now());
+      published_ = Time{};
+    }
     for (const auto& [id, outcome] : outcomes) plan_.came_back(id, outcome, now());
-    for (Run& run : plan_.advance(now())) launch(std::move(run));
-    std::vector<CheckView> views = plan_.views();
-    report(views);
-    publish_(std::move(views));
+    for (const std::string& check : run_now) plan_.run_now(check, now());
+    if (waiting_runs_ > 0) call_more_workers();
+    put_on_list(plan_.advance(now()));
+    report();
+    publish_if_due();
   }
 }
 
-void Scheduler::launch(Run run) {
-  auto job = [inbox = inbox_, &clock = clock_, &net = net_, &metrics = metrics_, run] {
-    Time began = clock.now();
-    ProbeContext ctx{Call{Deadline(run.deadline), net}};
-    Outcome outcome = run_guarded(*run.probe, ctx, run.check);
-    metrics.check_ran(run.check, outcome.kind, clock.now() - began);
-    std::lock_guard<std::mutex> lock(inbox->mutex);
-    inbox->outcomes.emplace_back(run.id, std::move(outcome));
-    inbox->wake.notify_one();
-  };
-  if (workers_.submit(job)) return;
-  Outcome full{.kind = Outcome::Kind::Error,
-               .reason = "no_worker",
-               .message = fmt::format("all {} workers are busy with checks that do not come back",
-                                      workers_.limit())};
-  metrics_.no_worker();
-  log::warn("check not run", {{"check", run.check}, {"why", full.message}});
-  plan_.came_back(run.id, full, now());
+Duration Scheduler::wait_time() const {
+  Time now = means_.clock.now();
+  Duration wait = std::min(plan_.next() - now, published_ + kHeartbeat - now);
+  if (has_seen_) wait = std::min(wait, published_ + kQuiet - now);
+  if (waiting_runs_ > 0) wait = std::min(wait, kFollowUp);
+  return std::clamp<Duration>(wait, Duration::zero(), kHeartbeat);
 }
 
-/// Tells log and metrics what changed since the last look.
-void Scheduler::report(const std::vector<CheckView>& views) {
-  for (const CheckView& view : views) {
-    auto before = std::find_if(last_.begin(), last_.end(),
-                               [&](const CheckView& v) { return v.name == view.name; });
-    CheckStatus was = before == last_.end() ? CheckStatus::Pending : before->status;
-    bool was_stuck = before != last_.end() && before->stuck;
-    if (view.status != was) {
+void Scheduler::put_on_list(std::vector<Run> runs) {
+  if (runs.empty()) return;
+  bool was_empty;
+  {
+    std::lock_guard<std::mutex> lock(inbox_->mutex);
+    was_empty = inbox_->ready.empty();
+    for (Run& run : runs) inbox_->ready.push_back(std::move(run));
+    waiting_runs_ = inbox_->ready.size();
+  }
+  if (was_empty && !call_worker()) give_back_unstarted();
+}
+
+/// The list has not become empty: whoever took from it waits for an answer.
+void Scheduler::call_more_workers() {
+  for (std::size_t i = 0; i < waiting_runs_; ++i) {
+    if (call_worker()) continue;
+    give_back_unstarted();
+    return;
+  }
+}
+
+/// Calls one worker to take runs off the list until it is empty.
+bool Scheduler::call_worker() {
+  return means_.workers.submit([inbox = inbox_, means = means_] {
+    while (true) {
+      Run run;
+      {
+        std::lock_guard<std::mutex> lock(inbox->mutex);
+        if (inbox->ready.empty()) {
+          inbox->ring();
+          return;
+        }
+        run = std::move(inbox->ready.front());
+        inbox->ready.pop_front();
+      }
+      Time began = means.clock.now();
+      const Target& target = *run.target;
+      ProbeContext ctx{
+          {Deadline(run.deadline), means.net}, target.check.name, &means.heartbeats};
+      Outcome outcome = run_guarded(target, ctx, means.run_in_helper);
+      means.metrics.check_ran(target.check.name, outcome.kind, means.clock.now() - began,
+                              began - run.due);
+      std::lock_guard<std::mutex> lock(inbox->mutex);
+      inbox->outcomes.emplace_back(run.id, std::move(outcome));
+    }
+  });
+}
+
+/// Runs that have waited too long for a worker: davy's own trouble, and no word on the dependency.
+void Scheduler::give_back_unstarted() {
+  std::vector<Run> unstarted;
+  Time now_steady = means_.clock.now();
+  {
+    std::lock_guard<std::mutex> lock(inbox_->mutex);
+    while (!inbox_->ready.empty() && now_steady - inbox_->ready.front().due > kLongestWait) {
+      unstarted.push_back(std::move(inbox_->ready.front()));
+      inbox_->ready.pop_front();
+    }
+    waiting_runs_ = inbox_->ready.size();
+  }
+  for (const Run& run : unstarted) {
+    Outcome full = Outcome::unable(
+        "no_worker", fmt::format("all {} workers are busy with checks that do not come back",
+                                 means_.workers.limit()));
+    means_.metrics.no_worker();
+    log::warn("check not run", {{"check", run.check()}, {"why", full.message}});
+    plan_.not_started(run.id, full, now());
+  }
+}
+
+/// Tells log and metrics what has changed.
+void Scheduler::report() {
+  for (const News& news : plan_.take_news()) {
+    has_news_ = true;
+    const CheckView& view = news.now;
+    if (view.status != news.was) {
       auto tell = view.status == CheckStatus::Fail ? log::warn : log::info;
       tell("check changed", {{"check", view.name},
-                             {"from", std::string(word(was))},
+                             {"from", std::string(word(news.was))},
                              {"to", std::string(word(view.status))},
                              {"reason", view.reason},
                              {"message", view.message}});
     }
-    if (view.stuck && !was_stuck) {
-      metrics_.check_given_up(view.name);
+    if (view.stuck && !news.was_stuck) {
+      means_.metrics.check_given_up(view.name);
       log::warn("check is stuck: it has passed its deadline and has not come back",
                 {{"check", view.name}, {"kind", view.kind}});
     }
-    if (view.stale && (before == last_.end() || !before->stale)) {
+    if (view.stale && !news.was_stale) {
       log::warn("check is stale: no result for too long",
                 {{"check", view.name}, {"message", view.message}});
     }
+    if (view.flapping != news.was_flapping) {
+      log::warn(view.flapping ? "check flaps: readiness counts the worst of it until it settles"
+                              : "check has settled",
+                {{"check", view.name}});
+    }
   }
-  last_ = views;
+}
+
+void Scheduler::publish_if_due() {
+  has_seen_ = plan_.take_seen() || has_seen_;
+  Duration age = means_.clock.now() - published_;
+  bool is_due = has_news_ || age >= kHeartbeat || (has_seen_ && age >= kQuiet);
+  if (!is_due) return;
+  has_news_ = has_seen_ = false;
+  published_ = means_.clock.now();
+  publish_(plan_.views());
 }
 
 }  // namespace davy::schedule

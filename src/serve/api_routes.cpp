@@ -19,25 +19,14 @@ constexpr std::string_view kIndex =
     "inconclusive, 503 error\n"
     "  POST /v1/deployments/NAME/runs   begin a new run: {\"revision\": \"v2\"}\n"
     "  POST /v1/deployments/NAME/stage  the canary's share of traffic now: {\"weight\": \"25%\"}\n"
+    "  /v1/checks                       every check\n"
+    "  /v1/checks/NAME                  one check with its last results\n"
+    "  POST /v1/checks/NAME/run         run it now\n"
+    "  POST /v1/checks/NAME/mute        it does not count: {\"for\": \"30m\", \"by\": \"ann\", \"why\": "
+    "\"known\"}; /unmute ends it\n"
+    "  POST /v1/checks/NAME/heartbeat   an application reports in: {\"status\": \"pass\"}\n"
     "  /metrics                         davy's own metrics\n"
     "  /readyz?verbose and /healthz     health with details\n";
-
-Response json(int status, std::string body) {
-  return {.status = status,
-          .content_type = "application/json",
-          .body = std::move(body),
-          .headers = {{"Cache-Control", "no-store"}}};
-}
-
-Response plain(int status, std::string body) {
-  return {.status = status, .body = std::move(body), .headers = {{"Cache-Control", "no-store"}}};
-}
-
-Response refuse_method(std::string allow) {
-  Response no = plain(405, "method not allowed\n");
-  no.headers.emplace_back("Allow", std::move(allow));
-  return no;
-}
 
 Response unknown(const Board& board, std::string_view name) {
   std::vector<std::string> names;
@@ -50,10 +39,6 @@ const DeploymentView* find(const Board& board, std::string_view name) {
   auto at = std::find_if(board.deployments.begin(), board.deployments.end(),
                          [&](const DeploymentView& d) { return d.name == name; });
   return at == board.deployments.end() ? nullptr : &*at;
-}
-
-bool is_read(const Request& request) {
-  return request.method == "GET" || request.method == "HEAD";
 }
 
 Response gate(const Request& request, const DeploymentView& d) {
@@ -77,12 +62,12 @@ int gate_status(VerdictKind kind) {
 }
 
 ApiRoutes::ApiRoutes(ReadBoard board, const Clock& clock, telemetry::Metrics& metrics,
-                     Orders orders)
+                     Orders orders, config::Answers answers)
     : board_(std::move(board)),
       clock_(clock),
       metrics_(metrics),
       orders_(std::move(orders)),
-      health_(board_, clock, true) {}
+      health_(board_, clock, true, answers) {}
 
 Response ApiRoutes::answer(const Request& request) const {
   constexpr std::string_view kDeployments = "/v1/deployments/";
@@ -90,6 +75,8 @@ Response ApiRoutes::answer(const Request& request) const {
   std::shared_ptr<const Board> board = board_();
   std::string_view path = request.path;
   if (std::optional<Response> health = health_.try_answer(request)) return *std::move(health);
+  if (auto found = answer_checks(request, *board, clock_.now(), orders_.checks))
+    return *std::move(found);
   if (path.starts_with(kDeployments))
     return deployment(request, *board, path.substr(kDeployments.size()));
   if (path != "/" && path != "/metrics" && path != "/v1/deployments" && !path.starts_with(kGate)) {

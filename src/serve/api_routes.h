@@ -9,6 +9,7 @@
 #include <string>
 
 #include "davy/result.h"
+#include "serve/check_routes.h"
 #include "serve/health_routes.h"
 #include "serve/http.h"
 #include "telemetry/metrics.h"
@@ -23,9 +24,11 @@ class ApiRoutes {
     std::function<void(const std::string& deployment, const std::string& revision)> open_run;
     // The canary gets another share of traffic; evidence stays.
     std::function<void(const std::string& deployment, double weight)> enter_stage;
+    CheckOrders checks;
   };
 
-  ApiRoutes(ReadBoard board, const Clock& clock, telemetry::Metrics& metrics, Orders orders);
+  ApiRoutes(ReadBoard board, const Clock& clock, telemetry::Metrics& metrics, Orders orders,
+            config::Answers answers = {});
 
   Response answer(const Request& request) const;
 

@@ -56,6 +56,11 @@ std::set<std::string, std::less<>> excluded(const Request& request) {
   return names;
 }
 
+/// Without digits that change every time.
+Duration whole(Duration d) {
+  return std::chrono::floor<std::chrono::seconds>(d);
+}
+
 std::string line(const CheckView& check, bool detail) {
   CheckStatus status = health::effective(check);
   std::string said = status == CheckStatus::Pass      ? "ok"
@@ -67,7 +72,13 @@ std::string line(const CheckView& check, bool detail) {
                                                         : "[-]";
   std::string out = fmt::format("{}{} {}", mark, check.name, said);
   if (check.stale) out += " (stale)";
-  if (check.stuck) out += " (stuck)";
+  if (check.stuck) out += fmt::format(" (stuck for {})", units::show(whole(check.stuck_for)));
+  if (check.flapping) out += " (flapping)";
+  if (check.restored) out += " (restored)";
+  if (check.fail_open) out += " (fails open)";
+  if (check.muted) {
+    out += fmt::format(" (muted by {} until {})", check.muted->by, units::show_time(check.muted->until));
+  }
   if (status != CheckStatus::Pass && !check.reason.empty()) out += ": " + check.reason;
   if (detail && !check.message.empty()) out += fmt::format(" ({})", check.message);
   return out + "\n";
@@ -79,8 +90,9 @@ const RoleView& view_of(const Board& board, Role role) {
 
 }  // namespace
 
-HealthRoutes::HealthRoutes(ReadBoard board, const Clock& clock, bool detail)
-    : board_(std::move(board)), clock_(clock), detail_(detail) {}
+HealthRoutes::HealthRoutes(ReadBoard board, const Clock& clock, bool detail,
+                           config::Answers answers)
+    : board_(std::move(board)), clock_(clock), detail_(detail), answers_(answers) {}
 
 Response HealthRoutes::answer(const Request& request) const {
   if (std::optional<Response> found = try_answer(request)) return *std::move(found);
@@ -122,17 +134,24 @@ Response HealthRoutes::role(const Request& request, const Board& board, Role rol
     view.reason = fmt::format("davy's own scheduler has not reported for {}",
                               units::show(clock_.now() - board.made_at));
   }
-  int status = view.ok ? 200 : 503;
+  int status = status_of(view, board);
   if (wants_json(request)) {
     return make(status, role_json(shown, view, clock_.now(), detail_), json_type(request));
   }
-  std::string summary = view.ok ? "ok\n" : fmt::format("fail: {}\n", view.reason);
+  std::string summary = !view.ok            ? fmt::format("fail: {}\n", view.reason)
+                        : view.note.empty() ? "ok\n"
+                                            : fmt::format("ok; {}\n", view.note);
   if (request.param("verbose") == nullptr) return make(status, warnings + summary);
   std::string body = warnings;
   for (const CheckView& check : shown.checks) {
     if (health::has_role(check, role)) body += line(check, detail_);
   }
   return make(status, body + summary);
+}
+
+int HealthRoutes::status_of(const RoleView& view, const Board& board) const {
+  if (view.ok) return view.status == CheckStatus::Warn ? answers_.warn_status : 200;
+  return board.draining && view.role == Role::Readiness ? answers_.drain_status : 503;
 }
 
 /// Takes the excluded checks off the board; returns a line for each, and for what is not there.
@@ -145,8 +164,7 @@ std::string HealthRoutes::leave_out(const Request& request, Board& board) {
                   : fmt::format("[!]there is no check {} to exclude\n", text::quoted(name));
   }
   if (!said.empty()) {
-    bool has_started = view_of(board, Role::Startup).ok;
-    board.roles = health::evaluate_roles(board.checks, board.draining, has_started);
+    board.roles = health::evaluate_roles(board);
   }
   return said;
 }

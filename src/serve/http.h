@@ -40,4 +40,24 @@ struct Response {
 
 using Handler = std::function<Response(const Request&)>;
 
+inline bool is_read(const Request& request) {
+  return request.method == "GET" || request.method == "HEAD";
+}
+
+// Answers that are never to be kept by whoever stands between.
+inline Response json(int status, std::string body) {
+  return {.status = status,
+          .content_type = "application/json",
+          .body = std::move(body),
+          .headers = {{"Cache-Control", "no-store"}}};
+}
+inline Response plain(int status, std::string body) {
+  return {.status = status, .body = std::move(body), .headers = {{"Cache-Control", "no-store"}}};
+}
+inline Response refuse_method(std::string allow) {
+  Response no = plain(405, "method not allowed\n");
+  no.headers.emplace_back("Allow", std::move(allow));
+  return no;
+}
+
 }  // namespace davy::serve

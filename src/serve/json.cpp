@@ -1,8 +1,8 @@
 #include "serve/json.h"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -14,7 +14,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr std::size_t kLongestRevision = 200;
+constexpr std::size_t kLongestText = 200;
 
 std::string dump(const json& j) {
   return j.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
@@ -26,14 +26,6 @@ json number(double x) {
 
 json optional(const std::optional<double>& x) {
   return x ? number(*x) : json(nullptr);
-}
-
-std::string rfc3339(WallMillis ms) {
-  std::time_t whole = static_cast<std::time_t>(ms / 1000);
-  std::tm utc{};
-  gmtime_r(&whole, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
-                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, ms % 1000);
 }
 
 json evidence(const Evidence& e) {
@@ -124,7 +116,7 @@ json deployment(const DeploymentView& d) {
           {"reason", d.verdict.reason},
           {"source", d.source},
           {"trouble", d.trouble},
-          {"updated", d.updated == 0 ? json(nullptr) : json(rfc3339(d.updated))}};
+          {"updated", d.updated == 0 ? json(nullptr) : json(units::show_time(d.updated))}};
 }
 
 json check(const CheckView& c, Time now, bool detail) {
@@ -132,8 +124,8 @@ json check(const CheckView& c, Time now, bool detail) {
            {"kind", c.kind},
            {"status", word(health::effective(c))},
            {"state", word(c.status)},
-           {"since", rfc3339(c.since)},
-           {"time", c.last_seen == 0 ? json(nullptr) : json(rfc3339(c.last_seen))},
+           {"since", units::show_time(c.since)},
+           {"time", c.last_seen == 0 ? json(nullptr) : json(units::show_time(c.last_seen))},
            {"age_ms",
             std::chrono::duration_cast<std::chrono::milliseconds>(now - c.last_result).count()},
            {"took_ms", std::chrono::duration<double, std::milli>(c.took).count()},
@@ -141,8 +133,20 @@ json check(const CheckView& c, Time now, bool detail) {
            {"scope", word(c.scope)},
            {"stale", c.stale},
            {"stuck", c.stuck},
+           {"flapping", c.flapping},
            {"consecutive_failures", c.consecutive_failures},
+           {"consecutive_successes", c.consecutive_successes},
            {"reason", c.reason}};
+  if (c.stuck)
+    out["stuck_for_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(c.stuck_for).count();
+  if (c.fail_open) out["fail_open"] = true;
+  if (c.restored) out["restored"] = true;
+  if (!c.waits_for.empty()) out["waits_for"] = c.waits_for;
+  if (c.muted) {
+    out["muted"] = {{"by", c.muted->by},
+                    {"why", c.muted->why},
+                    {"until", units::show_time(c.muted->until)}};
+  }
   if (!c.unit.empty()) {
     out["observedValue"] = number(c.value);
     out["observedUnit"] = c.unit;
@@ -151,20 +155,39 @@ json check(const CheckView& c, Time now, bool detail) {
   return out;
 }
 
-/// The value of the one key that a body may have.
-Result<json> only_member(const std::string& body, const std::string& name) {
+/// A body that is one object of these keys at most.
+Result<json> read_object(const std::string& body, const std::vector<std::string>& known) {
   constexpr int kDeepest = 64;  // nlohmann parses deeper, but copying and dumping recurse
   auto not_too_deep = [](int depth, json::parse_event_t, json&) { return depth < kDeepest; };
   json in = json::parse(body, not_too_deep, false);
-  if (!in.is_object())
-    return Error{fmt::format("the body is not a JSON object with the key {}", name)};
+  if (!in.is_object()) {
+    return Error{
+        fmt::format("the body is not a JSON object with the key {}", text::join(known, ", "))};
+  }
   for (const auto& [key, value] : in.items()) {
-    if (key != name) {
-      return Error{fmt::format("unknown key {} (known: {})", text::quoted(key), name)};
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      return Error{
+          fmt::format("unknown key {} (known: {})", text::quoted(key), text::join(known, ", "))};
     }
   }
-  if (!in.contains(name)) return Error{fmt::format("the body has no {}", name)};
-  return in[name];
+  return in;
+}
+
+/// The value of the one key that a body may have.
+Result<json> only_member(const std::string& body, const std::string& name) {
+  Result<json> in = read_object(body, {name});
+  if (!in) return in;
+  if (!in->contains(name)) return Error{fmt::format("the body has no {}", name)};
+  return (*in)[name];
+}
+
+/// The text at a key, "" when it is not there.
+Result<std::string> text_at(const json& in, const std::string& key) {
+  if (!in.contains(key)) return std::string();
+  if (!in[key].is_string()) return Error{key + " is not a string"};
+  std::string text = in[key];
+  if (text.size() > kLongestText) return Error{key + " is longer than 200 bytes"};
+  return text;
 }
 
 }  // namespace
@@ -189,6 +212,31 @@ std::string check_json(const CheckView& c, Time now, bool detail) {
   return dump(check(c, now, detail));
 }
 
+std::string check_page_json(const CheckView& c, Time now) {
+  json out = check(c, now, true);
+  json also = json::array();
+  for (const Measurement& m : c.also)
+    also.push_back({{"name", m.name}, {"value", number(m.value)}, {"unit", m.unit}});
+  out["measurements"] = also;
+  constexpr std::string_view kOutcomes[] = {"pass", "warn", "fail", "error"};
+  json history = json::array();
+  for (const Seen& seen : *c.history) {
+    history.push_back({{"time", units::show_time(seen.at)},
+                       {"outcome", kOutcomes[static_cast<int>(seen.outcome)]},
+                       {"hard", seen.hard},
+                       {"reason", seen.reason},
+                       {"took_ms", std::chrono::duration<double, std::milli>(seen.took).count()}});
+  }
+  out["history"] = history;
+  return dump(out);
+}
+
+std::string checks_json(const Board& board, Time now) {
+  json all = json::array();
+  for (const CheckView& c : board.checks) all.push_back(check(c, now, true));
+  return dump({{"service", board.service}, {"checks", all}});
+}
+
 std::string role_json(const Board& board, const RoleView& role, Time now, bool detail) {
   json checks = json::object();
   for (const CheckView& c : board.checks) {
@@ -204,6 +252,7 @@ std::string role_json(const Board& board, const RoleView& role, Time now, bool d
            {"draining", board.draining},
            {"checks", checks}};
   if (!role.reason.empty()) out["output"] = role.reason;
+  if (!role.note.empty()) out["note"] = role.note;
   return dump(out);
 }
 
@@ -213,8 +262,46 @@ Result<std::string> read_run_request(const std::string& body) {
   if (!revision) return revision.error();
   if (!revision->is_string()) return Error{"revision is not a string (try {\"revision\": \"v2\"})"};
   std::string text = *revision;
-  if (text.size() > kLongestRevision) return Error{"revision is longer than 200 bytes"};
+  if (text.size() > kLongestText) return Error{"revision is longer than 200 bytes"};
   return text;
+}
+
+Result<MuteRequest> read_mute_request(const std::string& body) {
+  Result<json> in = read_object(body, {"for", "by", "why"});
+  if (!in) return in.error();
+  Result<std::string> length = text_at(*in, "for");
+  Result<std::string> by = text_at(*in, "by");
+  Result<std::string> why = text_at(*in, "why");
+  for (const Result<std::string>* one : {&length, &by, &why}) {
+    if (!*one) return one->error();
+  }
+  if (by->empty()) return Error{"by is missing: who says so? (try {\"for\": \"30m\", \"by\": \"ann\"})"};
+  Result<Duration> duration = units::parse_duration(*length);
+  if (!duration) return Error{"for: " + duration.error().what};
+  constexpr Duration kLongest = std::chrono::hours(24);
+  if (*duration <= Duration::zero() || *duration > kLongest)
+    return Error{"for must be more than 0s and at most 24h"};
+  return MuteRequest{*duration, *by, *why};
+}
+
+Result<Heartbeats::Report> read_heartbeat(const std::string& body) {
+  Heartbeats::Report report;
+  if (body.empty()) return report;
+  Result<json> in = read_object(body, {"status", "message"});
+  if (!in) return in.error();
+  Result<std::string> status = text_at(*in, "status");
+  Result<std::string> message = text_at(*in, "message");
+  if (!status) return status.error();
+  if (!message) return message.error();
+  if (*status == "warn") {
+    report.said = Heartbeats::Said::Warn;
+  } else if (*status == "fail") {
+    report.said = Heartbeats::Said::Fail;
+  } else if (!status->empty() && *status != "pass") {
+    return Error{"status is " + text::quoted(*status) + ", not one of pass, warn, fail"};
+  }
+  report.message = *message;
+  return report;
 }
 
 Result<double> read_stage_request(const std::string& body) {

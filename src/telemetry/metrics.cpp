@@ -37,6 +37,22 @@ double finite(double x) {
   return std::isfinite(x) ? x : 0;
 }
 
+void add_means(prometheus::Registry& registry, const Metrics::Means& means) {
+  gauge(registry, "davy_helpers", "Helper processes that run.")
+      .Add({})
+      .Set(static_cast<double>(means.helpers));
+  counter(registry, "davy_helpers_killed_total", "Helper processes killed at their deadline.")
+      .Add({})
+      .Increment(static_cast<double>(means.helpers_killed));
+  counter(registry, "davy_resolver_timeouts_total", "Names that were not answered in time.")
+      .Add({})
+      .Increment(static_cast<double>(means.resolver_timeouts));
+  counter(registry, "davy_resolver_stale_answers_total",
+          "Times an old answer was used because the resolver did not answer.")
+      .Add({})
+      .Increment(static_cast<double>(means.stale_answers));
+}
+
 /// Everything that is true now, as a page of gauges.
 void add_gauges(prometheus::Registry& registry, const Board& board, Time now) {
   gauge(registry, "davy_build_info", "The running version.")
@@ -56,6 +72,17 @@ void add_gauges(prometheus::Registry& registry, const Board& board, Time now) {
       gauge(registry, "davy_check_stuck", "1 while a run has not come back since its deadline.");
   auto& stale =
       gauge(registry, "davy_check_stale", "1 while there has been no result for too long.");
+  auto& flapping = gauge(registry, "davy_check_flapping", "1 while the check alternates.");
+  auto& muted = gauge(registry, "davy_check_muted", "1 while the check does not count.");
+  auto& open = gauge(registry, "davy_check_fail_open",
+                     "1 while the check fails and readiness does not count it.");
+  auto& failures =
+      gauge(registry, "davy_check_consecutive_failures", "Failed runs since the last pass.");
+  auto& value = gauge(registry, "davy_check_value", "What the check measured last, in its unit.");
+  gauge(registry, "davy_liveness_suppressed",
+        "1 while liveness passes although it fails, because restarts did not help.")
+      .Add({})
+      .Set(board.liveness_suppressed ? 1 : 0);
   for (const CheckView& check : board.checks) {
     for (CheckStatus s :
          {CheckStatus::Pending, CheckStatus::Pass, CheckStatus::Warn, CheckStatus::Fail}) {
@@ -65,6 +92,16 @@ void add_gauges(prometheus::Registry& registry, const Board& board, Time now) {
     age.Add({{"check", check.name}}).Set(seconds(now - check.last_result));
     stuck.Add({{"check", check.name}}).Set(check.stuck ? 1 : 0);
     stale.Add({{"check", check.name}}).Set(check.stale ? 1 : 0);
+    flapping.Add({{"check", check.name}}).Set(check.flapping ? 1 : 0);
+    muted.Add({{"check", check.name}}).Set(check.muted ? 1 : 0);
+    open.Add({{"check", check.name}}).Set(check.fail_open ? 1 : 0);
+    failures.Add({{"check", check.name}}).Set(check.consecutive_failures);
+    if (!check.unit.empty())
+      value.Add({{"check", check.name}, {"measured", ""}, {"unit", check.unit}})
+          .Set(finite(check.value));
+    for (const Measurement& m : check.also)
+      value.Add({{"check", check.name}, {"measured", m.name}, {"unit", m.unit}})
+          .Set(finite(m.value));
   }
   auto& role = gauge(registry, "davy_role_ok", "1 when the role answers 200.");
   for (const RoleView& view : board.roles)
@@ -114,6 +151,19 @@ struct Metrics::Impl {
   prometheus::Counter& no_worker = counter(registry, "davy_check_no_worker_total",
                                            "Runs not started because every worker was busy.")
                                        .Add({});
+  prometheus::Histogram& late =
+      histogram(registry, "davy_check_start_delay_seconds",
+                "How long after they were due runs began.")
+          .Add({}, kSeconds);
+  prometheus::Family<prometheus::Counter>& checks_kept = counter(
+      registry, "davy_check_states_saves_total", "Times check states were written to disk.");
+  prometheus::Family<prometheus::Counter>& checks_restored =
+      counter(registry, "davy_check_states_restored_total",
+              "Check states from before a restart, taken up or refused.");
+  prometheus::Gauge& peers =
+      gauge(registry, "davy_peers_answering", "Peers that answered properly when last asked.")
+          .Add({});
+  std::function<Means()> read_means;
   prometheus::Family<prometheus::Counter>& rounds =
       counter(registry, "davy_source_rounds_total", "Rounds of a deployment's source.");
   prometheus::Family<prometheus::Counter>& saves =
@@ -132,7 +182,9 @@ struct Metrics::Impl {
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
 Metrics::~Metrics() = default;
 
-void Metrics::check_ran(const std::string& check, Outcome::Kind outcome, Duration took) {
+void Metrics::check_ran(const std::string& check, Outcome::Kind outcome, Duration took,
+                        Duration late) {
+  impl_->late.Observe(seconds(late));
   impl_->runs
       .Add({{"check", check}, {"outcome", std::string(kOutcomes[static_cast<int>(outcome)])}})
       .Increment();
@@ -145,6 +197,22 @@ void Metrics::check_given_up(const std::string& check) {
 
 void Metrics::no_worker() {
   impl_->no_worker.Increment();
+}
+
+void Metrics::checks_kept(bool ok) {
+  impl_->checks_kept.Add({{"result", ok ? "ok" : "failed"}}).Increment();
+}
+
+void Metrics::checks_restored(const std::string& result, std::size_t checks) {
+  impl_->checks_restored.Add({{"result", result}}).Increment(static_cast<double>(checks));
+}
+
+void Metrics::peers_answered(std::size_t peers) {
+  impl_->peers.Set(static_cast<double>(peers));
+}
+
+void Metrics::read_means(std::function<Means()> read) {
+  impl_->read_means = std::move(read);
 }
 
 void Metrics::collected(const std::string& deployment, bool block, bool trouble) {
@@ -179,6 +247,7 @@ void Metrics::reloaded(bool ok) {
 std::string Metrics::render(const Board& board, Time now) {
   prometheus::Registry gauges;
   add_gauges(gauges, board, now);
+  if (impl_->read_means) add_means(gauges, impl_->read_means());
   prometheus::TextSerializer serializer;
   return serializer.Serialize(gauges.Collect()) + serializer.Serialize(impl_->registry.Collect());
 }

@@ -5,6 +5,8 @@
 // Threading: thread-safe.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,9 +24,23 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  void check_ran(const std::string& check, Outcome::Kind outcome, Duration took);
+  /// `late` = how long after it was due the run began.
+  void check_ran(const std::string& check, Outcome::Kind outcome, Duration took, Duration late);
   void check_given_up(const std::string& check);
   void no_worker();
+  /// Check states were written to disk, or could not be.
+  void checks_kept(bool ok);
+  /// Saved states were taken up at the start ("ok") or not ("refused").
+  void checks_restored(const std::string& result, std::size_t checks);
+  void peers_answered(std::size_t peers);
+  /// What the resolver and the helper processes have been through; read when somebody scrapes.
+  struct Means {
+    std::uint64_t resolver_timeouts = 0;
+    std::uint64_t stale_answers = 0;
+    std::size_t helpers = 0;
+    std::uint64_t helpers_killed = 0;
+  };
+  void read_means(std::function<Means()> read);
   void collected(const std::string& deployment, bool block, bool trouble);
   /// A run was written to disk, or could not be.
   void saved(const std::string& deployment, bool ok);

@@ -24,6 +24,7 @@ void print_forecast(const config::Deployment& deployment) {
 std::vector<config::Problem> warnings(const config::Loaded& loaded, const std::string& file) {
   std::vector<config::Problem> all;
   if (!loaded.config) return all;
+  all = config::doubts(*loaded.config, file);
   for (const config::Deployment& deployment : loaded.config->deployments) {
     for (const std::string& doubt : canary::doubts(deployment))
       all.push_back({file, deployment.line, "deployment " + deployment.name + ": " + doubt});
@@ -57,7 +58,8 @@ int config_check(const ConfigCheckOptions& options) {
     }
     std::fflush(stdout);
     for (const config::Problem& p : warned)
-      fmt::print(stderr, "{}:{}: warning: {}\n", p.file, p.line, p.what);
+      fmt::print(stderr, "{}\n",
+                 config::Problem{p.file, p.line, "warning: " + p.what}.text());
   }
   return loaded.config ? kExitPass : kExitUsage;
 }
