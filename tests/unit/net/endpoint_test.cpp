@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 
-#include "net/resolver.h"
 #include "net/socket.h"
 
 using namespace davy;
@@ -15,11 +14,4 @@ TEST_CASE("an address is a host and a port") {
     CAPTURE(bad);
     CHECK_FALSE(net::parse_endpoint(bad));
   }
-}
-
-TEST_CASE("a numeric host is its own address") {
-  CHECK(*net::Resolver().resolve("127.0.0.1", Deadline::in(std::chrono::seconds(1))) ==
-        std::vector<std::string>{"127.0.0.1"});
-  CHECK(*net::Resolver().resolve("::1", Deadline::in(std::chrono::seconds(1))) ==
-        std::vector<std::string>{"::1"});
 }

@@ -1,0 +1,60 @@
+// What is said between davy and its helpers: requests, outcomes and looked-up names as bytes.
+//
+// Why: both ends are the same program, so the bytes are Archive's and carry no version.
+// Threading: pure functions. Failure: bytes that cannot be what the other function wrote give
+// nothing; the helper that sent them is killed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "davy/probe.h"
+
+namespace davy::wire {
+
+/// One run of a probe.
+struct RunProbe {
+  std::string kind;
+  Options options;
+  std::string check;
+  Time deadline{};  // on the machine's clock, which both ends share
+  bool is_traced = false;
+};
+
+/// One name to look up.
+struct LookUp {
+  std::string host;
+};
+
+struct Ran {
+  Outcome outcome;
+  std::vector<Trace::Phase> phases;
+};
+
+struct LookedUp {
+  enum class Kind {
+    Found,
+    NoSuchName,  // an answer: the name does not exist, or has no address
+    NoAnswer,    // from any name server, or a failure of theirs
+    Cut,         // ended at the deadline
+    Unable,      // our own limits: says nothing about name servers
+  } kind = Kind::NoAnswer;
+  std::vector<std::string> addresses;
+  std::string why;  // in the system's words, unless found
+};
+
+using Request = std::variant<RunProbe, LookUp>;
+
+std::string write(const Request& request);
+std::string write(const Ran& ran);
+std::string write(const LookedUp& answer);
+/// The same settings give the same bytes: a helper remembers its probes by them.
+std::string write(const Options& options);
+
+std::optional<Request> read_request(const std::string& bytes);
+std::optional<Ran> read_ran(const std::string& bytes);
+std::optional<LookedUp> read_looked_up(const std::string& bytes);
+
+}  // namespace davy::wire
