@@ -315,7 +315,8 @@ int Daemon::shut_down(const sigset_t& signals) {
   scheduler_.stop();
   peers_->stop();
   deployments_.lock()->clear();
-  // 5. Probes that do not come back are left behind.
+  // 5. Probes that do not come back are left behind, and so are helpers that cannot die.
+  net_.helpers.stop();
   for (int i = 0; i < 20 && probe_workers_.busy() > 0; ++i)
     std::this_thread::sleep_for(kLastWait / 20);
   std::size_t left = probe_workers_.busy();

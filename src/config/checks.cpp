@@ -70,11 +70,11 @@ class CheckReader {
     settings_.read("depends_on", check_.depends_on);
     read_schedule();
     read_levels();
-    bool has_scope = settings_.find("scope") != nullptr;
+    has_scope_ = settings_.find("scope") != nullptr;
     settings_.read("scope", check_.scope, {"local", "shared"});
     read_probe();
     // What lies elsewhere is shared with our peers, unless the owner knows better.
-    if (!has_scope && is_complete_ && check_.kind->reach == ProbeKind::Reach::Remote)
+    if (!has_scope_ && is_complete_ && check_.kind->reach == ProbeKind::Reach::Remote)
       check_.scope = asks_this_machine(check_) ? Scope::Local : Scope::Shared;
     if (check_.has(Role::Liveness)) refuse_remote_liveness();
     return std::move(check_);
@@ -161,7 +161,7 @@ class CheckReader {
     settings_.read("period_down", schedule.period_down);
     for (auto [key, period] : {std::pair{"period_fast", schedule.period_fast},
                                std::pair{"period_down", schedule.period_down}}) {
-      if (period < milliseconds(100)) {
+      if (settings_.find(key) != nullptr && period < milliseconds(100)) {
         settings_.problem(
             key, fmt::format("{} is too often (100ms at least)", units::show(period)));
       }
@@ -285,7 +285,7 @@ class CheckReader {
     if (!is_complete_) return;
     constexpr std::string_view kWhy =
         "when it is down every instance is restarted, which heals nothing (use the role readiness";
-    if (check_.scope == Scope::Shared) {
+    if (has_scope_ && check_.scope == Scope::Shared) {
       settings_.problem("scope",
                         fmt::format("something shared must not decide liveness: {})", kWhy));
     } else if (check_.kind->reach == ProbeKind::Reach::Remote && !may_be_the_app(check_)) {
@@ -299,6 +299,7 @@ class CheckReader {
   Settings settings_;
   const Kinds& kinds_;
   Check check_;
+  bool has_scope_ = false;
   bool is_complete_ = false;  // the probe's options are all there
 };
 

@@ -213,6 +213,7 @@ void Plan::after_change(std::size_t index, CheckStatus was, const std::string& w
     for (Entry& other : entries_) {
       if (&other == &entry || !other.check().has(Role::Startup)) continue;
       other.state = health::CheckState(other.check(), now);
+      if (other.flight) other.flight->given_up = true;  // it asked the one before
       hasten(other, now);
     }
   }

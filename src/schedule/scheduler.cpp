@@ -154,7 +154,11 @@ void Scheduler::give_back_unstarted() {
   Time now_steady = means_.clock.now();
   {
     std::lock_guard<std::mutex> lock(inbox_->mutex);
-    while (!inbox_->ready.empty() && now_steady - inbox_->ready.front().due > kLongestWait) {
+    // Before their deadline: it would be taken for the dependency's silence.
+    auto has_waited = [&](const Run& run) {
+      return now_steady - run.due > std::min(kLongestWait, (run.deadline - run.due) / 2);
+    };
+    while (!inbox_->ready.empty() && has_waited(inbox_->ready.front())) {
       unstarted.push_back(std::move(inbox_->ready.front()));
       inbox_->ready.pop_front();
     }

@@ -47,7 +47,7 @@ config::Check check(const std::string& name, const ProbeKind& kind) {
   c.name = name;
   c.kind = &kind;
   c.roles = {Role::Readiness};
-  c.schedule.period = 100ms;
+  c.schedule.period = c.schedule.period_fast = c.schedule.period_down = 100ms;
   c.schedule.timeout = 50ms;
   c.schedule.jitter = 0;
   c.schedule.stale_after = 1s;
@@ -59,8 +59,9 @@ struct Bench {
   net::Means net;
   Workers workers{"test", 1, 0};
   Guarded<std::vector<CheckView>> seen;
+  Heartbeats heartbeats;
   schedule::Scheduler scheduler{
-      machine_clock(), workers, net, metrics,
+      {machine_clock(), workers, net, heartbeats, metrics, {}},
       [this](std::vector<CheckView> views) { *seen.lock() = std::move(views); }};
 
   CheckView view(std::size_t i) {

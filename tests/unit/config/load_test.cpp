@@ -45,6 +45,7 @@ TEST_CASE("a check that says everything has it all") {
   CHECK(check.scope == Scope::Shared);
   CHECK(check.schedule == Schedule{.initial_delay = 1s,
                                    .period = 4s,
+                                   .period_down = 4s,
                                    .timeout = 1s,
                                    .jitter = 0,
                                    .failure_threshold = 5,
@@ -213,9 +214,9 @@ TEST_CASE("the explanation does the arithmetic and keeps secrets") {
   CHECK(text.find("hunter2") == std::string::npos);
   CHECK(text.find("dsn: ***") != std::string::npos);
   CHECK(text.find("url: http://***@h/") != std::string::npos);
-  CHECK(text.find("fails 32s after it dies at the latest (3 x 10s + 2s timeout)") !=
+  CHECK(text.find("fails 16s after it dies at the latest (10s + 2 x 2s + 2s timeout)") !=
         std::string::npos);
-  CHECK(text.find("fails 32s after it dies at the latest (3 x 10s + 2s timeout)") !=
+  CHECK(text.find("fails 16s after it dies at the latest (10s + 2 x 2s + 2s timeout)") !=
         std::string::npos);
   CHECK(text.find("readiness  fails with any of x; warns with any of y") != std::string::npos);
   CHECK(text.find("liveness   always passes (no check has it)") != std::string::npos);

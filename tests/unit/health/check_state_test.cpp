@@ -134,3 +134,135 @@ TEST_CASE("no flake shorter than the threshold ever flips a passing check") {
     }
   }
 }
+
+TEST_CASE("both the number of failures and how long they last must be reached") {
+  Bench b;
+  b.check.schedule.min_failing_for = 45s;
+  b.state = health::CheckState(b.check, b.clock.moment());
+  b.see(kPass);
+  for (int i = 0; i < 5; ++i) CHECK(b.see(kFail) == CheckStatus::Pass);  // 40 s from the first
+  CHECK(b.see(kFail) == CheckStatus::Fail);
+}
+
+TEST_CASE("a recovery through a warning forgets the failures before it") {
+  Bench b;
+  b.see(kHard);
+  b.see(kWarn);
+  CHECK(b.see(kWarn) == CheckStatus::Warn);
+  CHECK(b.see(kFail) == CheckStatus::Warn);
+  CHECK(b.see(kFail) == CheckStatus::Warn);
+  CHECK(b.see(kFail) == CheckStatus::Fail);
+}
+
+TEST_CASE("reasons that the config calls hard fail at once") {
+  Bench b;
+  b.check.schedule.hard_fail_on = {"refused"};
+  b.state = health::CheckState(b.check, b.clock.moment());
+  b.see(kPass);
+  CHECK(b.see(kFail) == CheckStatus::Fail);
+}
+
+TEST_CASE("on_error fail makes our own inability count") {
+  Bench b;
+  b.check.schedule.when_unable = config::WhenUnable::Fail;
+  b.state = health::CheckState(b.check, b.clock.moment());
+  b.see(kPass);
+  b.see(kUnable);
+  b.see(kUnable);
+  CHECK(b.see(kUnable) == CheckStatus::Fail);
+}
+
+TEST_CASE("a level that was passed clears only beyond its margin") {
+  Bench b;
+  b.check.schedule.levels.fail_above = 90;
+  b.check.schedule.clear_margin = 0.1;
+  b.check.schedule.failure_threshold = 1;
+  b.check.schedule.success_threshold = 1;
+  b.state = health::CheckState(b.check, b.clock.moment());
+  auto at = [&](double value) { return b.see(Outcome::passed().measured(value, "1")); };
+  CHECK(at(89.9) == CheckStatus::Pass);
+  CHECK(at(90.1) == CheckStatus::Fail);
+  CHECK(b.state.view().reason == "level");
+  for (int i = 0; i < 10; ++i) CHECK(at(i % 2 ? 90.1 : 89.9) == CheckStatus::Fail);
+  CHECK(b.state.view().reason == "level");
+  CHECK(at(81.5) == CheckStatus::Fail);
+  CHECK(b.state.view().reason == "not_clear");
+  CHECK(at(80.9) == CheckStatus::Pass);
+  CHECK(at(89.9) == CheckStatus::Pass);
+}
+
+TEST_CASE("a probe's own level has the same margin, and other failures have none") {
+  Bench b;
+  b.check.schedule.failure_threshold = 1;
+  b.check.schedule.success_threshold = 1;
+  b.state = health::CheckState(b.check, b.clock.moment());
+  b.see(Outcome::failed("low_space", "full").clear_by(-0.01));
+  CHECK(b.see(Outcome::passed().clear_by(0.04)) == CheckStatus::Fail);
+  CHECK(b.see(Outcome::passed().clear_by(0.06)) == CheckStatus::Pass);
+  b.see(kFail);
+  CHECK(b.see(Outcome::passed().clear_by(0.01)) == CheckStatus::Pass);
+}
+
+TEST_CASE("a warning level warns, and clears by the same margin") {
+  Bench b;
+  b.check.schedule.levels.warn_below = 10;
+  b.state = health::CheckState(b.check, b.clock.moment());
+  auto at = [&](double value) { return b.see(Outcome::passed().measured(value, "1")); };
+  CHECK(at(9) == CheckStatus::Warn);
+  CHECK(at(10.2) == CheckStatus::Warn);
+  CHECK(at(10.6) == CheckStatus::Pass);
+  CHECK(at(10.2) == CheckStatus::Pass);
+}
+
+TEST_CASE("a check that alternates flaps, and settles when it stops") {
+  Bench b;
+  for (int i = 0; i < 6; ++i) {
+    CHECK_FALSE(b.state.view().flapping);
+    b.see(i % 2 ? kFail : kPass);
+  }
+  b.see(kPass);
+  CHECK(b.state.view().flapping);
+  int needed = 0;
+  while (b.state.view().flapping && needed < 100) {
+    b.see(kPass);
+    ++needed;
+  }
+  CHECK(needed > 14);
+  CHECK(needed <= 21);
+}
+
+TEST_CASE("the worst state while it flaps is remembered until it settles") {
+  Bench b;
+  b.see(kPass);
+  for (int i = 0; i < 8; ++i) b.see(i % 2 ? kPass : kHard);
+  b.see(kPass);
+  b.see(kPass);
+  CHECK(b.state.view().status == CheckStatus::Pass);
+  CHECK(b.state.view().flapping);
+  CHECK(b.state.view().worst_while_flapping == CheckStatus::Fail);
+}
+
+TEST_CASE("the last 32 results are kept as they came, before any threshold") {
+  Bench b;
+  for (int i = 0; i < 40; ++i) b.see(i % 2 ? kFail : kPass);
+  const std::vector<Seen>& history = *b.state.view().history;
+  REQUIRE(history.size() == 32);
+  CHECK(history.back().outcome == Outcome::Kind::Fail);
+  CHECK(history.back().reason == "refused");
+  CHECK(history.back().at - history.front().at == 31 * 10'000);
+}
+
+TEST_CASE("the age of what is known never goes back without a result") {
+  std::mt19937 random(13);
+  for (int run = 0; run < 1000; ++run) {
+    Bench b;
+    b.see(kPass);
+    for (int i = 0; i < 20; ++i) {
+      Time before = b.state.view().last_result;
+      bool unable = random() % 2;
+      b.see(unable ? kUnable : kFail);
+      REQUIRE((unable ? b.state.view().last_result == before
+                      : b.state.view().last_result > before));
+    }
+  }
+}

@@ -16,9 +16,21 @@ CheckView check(std::string name, CheckStatus status, std::vector<Role> roles,
   return v;
 }
 
+Board board_of(std::vector<CheckView> checks, bool draining = false) {
+  Board board;
+  board.checks = std::move(checks);
+  board.draining = draining;
+  return board;
+}
+
+RoleView at(const Board& board, Role role) {
+  return board.roles[static_cast<std::size_t>(role)];
+}
+
 RoleView ask(Role role, const std::vector<CheckView>& checks, bool draining = false) {
-  health::Roles roles;
-  return roles.evaluate(checks, draining)[static_cast<std::size_t>(role)];
+  Board board = board_of(checks, draining);
+  health::Roles().evaluate(board, {}, {});
+  return at(board, role);
 }
 
 }  // namespace
@@ -79,18 +91,79 @@ TEST_CASE("draining leaves rotation at once and restarts nothing") {
 
 TEST_CASE("startup gates readiness and liveness, and latches") {
   health::Roles roles;
-  std::vector<CheckView> checks{check("boot", CheckStatus::Fail, {Role::Startup}),
-                                check("app", CheckStatus::Fail, {Role::Liveness})};
-  auto views = roles.evaluate(checks, false);
-  CHECK_FALSE(views[static_cast<std::size_t>(Role::Startup)].ok);
-  CHECK_FALSE(views[static_cast<std::size_t>(Role::Readiness)].ok);
-  CHECK(views[static_cast<std::size_t>(Role::Liveness)].ok);  // not restarted while it starts
-  checks[0].status = CheckStatus::Pass;
-  CHECK(roles.evaluate(checks, false)[static_cast<std::size_t>(Role::Readiness)].ok);
-  checks[0].status = CheckStatus::Fail;
-  views = roles.evaluate(checks, false);
-  CHECK(views[static_cast<std::size_t>(Role::Startup)].ok);
-  CHECK_FALSE(views[static_cast<std::size_t>(Role::Liveness)].ok);
+  Board board = board_of({check("boot", CheckStatus::Fail, {Role::Startup}),
+                          check("app", CheckStatus::Fail, {Role::Liveness})});
+  roles.evaluate(board, {}, {});
+  CHECK_FALSE(at(board, Role::Startup).ok);
+  CHECK_FALSE(at(board, Role::Readiness).ok);
+  CHECK(at(board, Role::Liveness).ok);  // not restarted while it starts
+  board.checks[0].status = CheckStatus::Pass;
+  roles.evaluate(board, {}, {});
+  CHECK(at(board, Role::Readiness).ok);
+  board.checks[0].status = CheckStatus::Fail;
+  roles.evaluate(board, {}, {});
+  CHECK(at(board, Role::Startup).ok);
+  CHECK_FALSE(at(board, Role::Liveness).ok);
+}
+
+TEST_CASE("another instance must start up anew") {
+  health::Roles roles;
+  Board board = board_of({check("app", CheckStatus::Pass, {Role::Startup})});
+  board.checks[0].instance = "pid 7 since 100";
+  roles.evaluate(board, {}, {});
+  CHECK(at(board, Role::Startup).ok);
+  board.checks[0].instance = "pid 8 since 200";
+  board.checks[0].status = CheckStatus::Pending;
+  roles.evaluate(board, {}, {});
+  CHECK_FALSE(at(board, Role::Startup).ok);
+  CHECK_FALSE(at(board, Role::Readiness).ok);
+  CHECK(at(board, Role::Liveness).ok);
+  board.checks[0].status = CheckStatus::Pass;
+  roles.evaluate(board, {}, {});
+  CHECK(at(board, Role::Readiness).ok);
+}
+
+TEST_CASE("a startup passed before davy's own restart stays passed for the same instance") {
+  health::Roles roles;
+  roles.restore_started("pid 7 since 100");
+  Board board = board_of({check("app", CheckStatus::Pending, {Role::Startup})});
+  roles.evaluate(board, {}, {});
+  CHECK(at(board, Role::Startup).ok);
+  board.checks[0].instance = "pid 8 since 200";
+  roles.evaluate(board, {}, {});
+  CHECK_FALSE(at(board, Role::Startup).ok);
+}
+
+TEST_CASE("a muted check counts for no role until it is unmuted") {
+  CheckView db = check("db", CheckStatus::Fail, {Role::Readiness, Role::Deploy});
+  db.muted = Mute{"ann", "known", 0};
+  CHECK(ask(Role::Readiness, {db}).ok);
+  CHECK(ask(Role::Deploy, {db}).ok);
+  db.muted.reset();
+  CHECK_FALSE(ask(Role::Readiness, {db}).ok);
+}
+
+TEST_CASE("while a check flaps, readiness counts the worst of it") {
+  CheckView db = check("db", CheckStatus::Pass, {Role::Readiness, Role::Liveness});
+  db.flapping = true;
+  CHECK(ask(Role::Readiness, {db}).ok);
+  db.worst_while_flapping = CheckStatus::Fail;
+  CHECK_FALSE(ask(Role::Readiness, {db}).ok);
+  CHECK(ask(Role::Liveness, {db}).ok);
+}
+
+TEST_CASE("what was known before a restart serves readiness and proves nothing to a deployment") {
+  CheckView db = check("db", CheckStatus::Pass, {Role::Readiness, Role::Deploy});
+  db.restored = true;
+  CHECK(ask(Role::Readiness, {db}).ok);
+  CHECK_FALSE(ask(Role::Deploy, {db}).ok);
+}
+
+TEST_CASE("a check that waits for another proves nothing to a deployment") {
+  CheckView lag = check("lag", CheckStatus::Pass, {Role::Readiness, Role::Deploy});
+  lag.waits_for = "db";
+  CHECK(ask(Role::Readiness, {lag}).ok);
+  CHECK_FALSE(ask(Role::Deploy, {lag}).ok);
 }
 
 TEST_CASE("adding an info check never changes a role") {

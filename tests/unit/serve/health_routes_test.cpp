@@ -28,8 +28,10 @@ struct Bench {
     app.status = CheckStatus::Pass;
     app.roles = {Role::Liveness, Role::Readiness};
     board->checks = {db, app};
-    board->roles = health::Roles().evaluate(board->checks, false);
+    evaluate();
   }
+
+  void evaluate() { health::Roles().evaluate(*board, {}, clock.moment()); }
 
   serve::Response get(const std::string& path,
                       std::vector<std::pair<std::string, std::string>> query = {}) {
@@ -51,7 +53,7 @@ TEST_CASE("a role answers 200 or 503 and names what fails, without messages on a
 TEST_CASE("a board that nobody renews is not trusted for anything but liveness") {
   Bench b;
   b.board->checks[0].status = CheckStatus::Pass;
-  b.board->roles = health::Roles().evaluate(b.board->checks, false);
+  b.evaluate();
   CHECK(b.get("/readyz").status == 200);
   b.clock.advance(11s);
   CHECK(b.get("/readyz").status == 503);
@@ -74,6 +76,6 @@ TEST_CASE("an excluded check does not count, and excluding what does not exist i
 TEST_CASE("nothing can be excluded from liveness") {
   Bench b;
   b.board->checks[1].status = CheckStatus::Fail;
-  b.board->roles = health::Roles().evaluate(b.board->checks, false);
+  b.evaluate();
   CHECK(b.get("/livez", {{"exclude", "app"}}).status == 503);
 }
