@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <utility>
 
 #include "app/cli/commands.h"
 #include "app/daemon.h"
@@ -148,6 +149,36 @@ int parse_and_run(int argc, char** argv) {
   config_check_command->add_flag("--json", config.json, "Print the problems as JSON");
   config_check_command->footer("Exit codes: 0 good, 2 not.\nExample: davy config check davy.yaml");
   config_check_command->callback([&] { code = config_check(config); });
+
+  CheckOptions checked;
+  CLI::App* check_once =
+      app.add_subcommand("check", "Run one check once and explain it phase by phase");
+  check_once->add_option("what", checked.settings,
+                         "A check's name in the config; with --kind: its settings, SETTING=VALUE");
+  check_once->add_option("--kind", checked.kind, "Instead of a name: a kind, see davy probes");
+  check_once->add_option("-c,--config", checked.config_file, "The config file")
+      ->envname("DAVY_CONFIG");
+  add_duration(check_once, "--timeout", checked.timeout, "Instead of the check's own; 0s = its own");
+  check_once->add_flag("--json", checked.json, "Print it as JSON");
+  check_once->add_flag("--nagios", checked.nagios,
+                       "Print a Nagios plugin's line, and exit with its codes: 0, 1, 2, 3");
+  check_once->footer(
+      "Exit codes: 0 pass or warn, 1 fail, 2 usage or config, 3 davy itself could not ask.\n"
+      "Example: davy check db --config davy.yaml\n"
+      "Example: davy check --kind http url=http://127.0.0.1:3000/up");
+  check_once->callback([&] {
+    if (checked.kind.empty() && checked.settings.size() == 1)
+      checked.name = std::exchange(checked.settings, {}).front();
+    code = app::check(checked);
+  });
+
+  ProbesOptions listed;
+  CLI::App* probes_command =
+      app.add_subcommand("probes", "The kinds of probes, their settings and their reasons");
+  probes_command->add_option("kind", listed.kind, "Show this one");
+  probes_command->add_flag("--markdown", listed.markdown, "The reference page, docs/probes.md");
+  probes_command->footer("Example: davy probes postgres");
+  probes_command->callback([&] { code = probes(listed); });
 
   ReplayOptions replayed;
   CLI::App* replay_command =

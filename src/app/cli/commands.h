@@ -52,6 +52,25 @@ struct ConfigCheckOptions {
 };
 int config_check(const ConfigCheckOptions& options);
 
+struct CheckOptions {
+  std::string name;         // of a config's check, or
+  std::string kind;         // of a made-up one, with
+  std::vector<std::string> settings;  // "key=value"
+  std::string config_file;
+  Duration timeout{0};  // 0 = the check's own
+  bool json = false;
+  bool nagios = false;
+};
+/// Runs one check once and explains it.
+int check(const CheckOptions& options);
+
+struct ProbesOptions {
+  std::string kind;  // "" = all of them
+  bool markdown = false;
+};
+/// What kinds of probes there are.
+int probes(const ProbesOptions& options);
+
 struct ReplayOptions {
   std::string file;  // "-" = standard input
   std::string policy_file;
