@@ -2,7 +2,7 @@
 //
 // Fails on: resolve, refused, unreachable, timeout; with `expect` also closed and unexpected.
 // Alone it is weak: the kernel accepts for a process that hangs. Prefer a probe that speaks the
-// protocol. Never blocks past its deadline, except name resolution.
+// protocol. Never blocks past its deadline.
 
 #include <sys/socket.h>
 
@@ -109,6 +109,17 @@ extern const ProbeKind tcp{
              "must occur in the first 4 KiB that come back"},
         },
     .example = "{ address: \"127.0.0.1:25\", expect: \"220 \" }",
+    .reasons =
+        {
+            {"refused", "nobody listens on the port"},
+            {"unreachable", "no way to the host"},
+            {"timeout", "no connection, or not the expected text, within the timeout"},
+            {"resolve", "the host's name is not found, or the resolver does not answer"},
+            {"closed", "the peer closed before it said what is expected"},
+            {"unexpected", "the peer said something else"},
+            {"resources", "davy has no descriptors left"},
+        },
+    .is_weak = true,
     .make = make,
 };
 

@@ -122,8 +122,8 @@ struct ProbeKind {
              // ours that can be killed. Its probe is made anew when that happens, and may be made
              // more than once: nothing may be remembered between runs.
   } runner = Runner::Thread;
-  // Says little when it passes (a port that accepts): must not be all that a critical role rests
-  // on.
+  // Says little when it passes (a port that accepts), unless an option `expect` is given: must not
+  // be all that a critical role rests on.
   bool is_weak = false;
   // Refuses what the option types cannot: combinations, versions of a library.
   Result<std::unique_ptr<Probe>> (*make)(const Options&);

@@ -11,6 +11,8 @@ namespace davy::text {
 
 std::string_view trim(std::string_view s);
 std::vector<std::string_view> split(std::string_view s, char at);
+/// Of ASCII letters.
+bool equals_ignoring_case(std::string_view a, std::string_view b);
 std::string join(const std::vector<std::string>& parts, std::string_view between);
 
 /// For messages: in double quotes, control characters and bad UTF-8 escaped, cut after `limit`

@@ -30,11 +30,10 @@ std::string sum_of_detection(const Schedule& schedule) {
 }
 
 std::string sum_of_recovery(const Schedule& schedule) {
-  return fmt::format("{} + {} x {} + {} timeout",
-                     units::show(std::max(schedule.period_down, schedule.timeout)),
-                     schedule.success_threshold - 1,
-                     units::show(std::max(schedule.period_fast, schedule.timeout)),
-                     units::show(schedule.timeout));
+  return fmt::format(
+      "{} + {} x {} + {} timeout", units::show(std::max(schedule.period_down, schedule.timeout)),
+      schedule.success_threshold - 1, units::show(std::max(schedule.period_fast, schedule.timeout)),
+      units::show(schedule.timeout));
 }
 
 std::string explain(const Levels& levels, double margin) {
@@ -73,10 +72,11 @@ std::string explain(const Check& check) {
                                 roles_of(check), word(check.severity), word(check.scope));
   out += explain(check.options, check.kind->options);
   out += explain(schedule.levels, schedule.clear_margin);
-  out += fmt::format("    runs every {} with {} to answer; {} while it is about to change, {} while "
-                     "it fails",
-                     units::show(schedule.period), units::show(schedule.timeout),
-                     units::show(schedule.period_fast), units::show(schedule.period_down));
+  out += fmt::format(
+      "    runs every {} with {} to answer; {} while it is about to change, {} while "
+      "it fails",
+      units::show(schedule.period), units::show(schedule.timeout),
+      units::show(schedule.period_fast), units::show(schedule.period_down));
   if (schedule.initial_delay > Duration::zero()) {
     out += fmt::format(", first after {}", units::show(schedule.initial_delay));
   }
@@ -105,11 +105,13 @@ std::string explain_sharing(const Config& config) {
   std::string out = fmt::format("shared dependencies: {}\n  readiness stays, {}, ",
                                 text::join(shared, ", "), hold);
   if (!config.peers.any())
-    return out + "when one of them fails: without `peers` nobody can tell whether it is only here\n";
-  return out + fmt::format("when {} or more of the peers that answer share the failure, or fewer "
-                           "than {} answer\n  peers: {}\n",
-                           units::show_ratio(config.fail_open.quorum), config.fail_open.min_peers,
-                           text::join(config.peers.addresses, ", "));
+    return out +
+           "when one of them fails: without `peers` nobody can tell whether it is only here\n";
+  return out + fmt::format(
+                   "when {} or more of the peers that answer share the failure, or fewer "
+                   "than {} answer\n  peers: {}\n",
+                   units::show_ratio(config.fail_open.quorum), config.fail_open.min_peers,
+                   text::join(config.peers.addresses, ", "));
 }
 
 /// Each role with the checks that decide it. Info checks decide nothing.
@@ -276,7 +278,8 @@ std::vector<Problem> doubts(const Config& config, const std::string& file) {
     bool has_strong = false;
     for (const Check& check : config.checks) {
       if (!check.has(role) || check.severity != Severity::Critical) continue;
-      (check.kind->is_weak ? void(weak = &check) : void(has_strong = true));
+      bool says_little = check.kind->is_weak && !check.options.has("expect");
+      (says_little ? void(weak = &check) : void(has_strong = true));
     }
     if (weak == nullptr || has_strong) continue;
     all.push_back({file, weak->line,

@@ -51,6 +51,8 @@ struct Exchange {
   std::string too_large{};  // which limit was passed; "" = none
   std::optional<ConnectError> connect_error{};
   std::string tls_error{};
+  Time asked{};  // when the question was sent; only while somebody looks
+  Time first_byte{};
   bool has_leftover = false;  // the peer sent more than its answer
 };
 
@@ -58,6 +60,8 @@ struct Exchange {
 struct Wire {
   Endpoint to;
   std::string name;  // that the certificate must hold
+  std::string unix_path;
+  AddressFamily family = AddressFamily::Any;
   std::optional<TlsContext> tls_context;
   Exchange* now = nullptr;
   Socket second;
@@ -132,6 +136,7 @@ class BoundedStream final : public httplib::Stream {
         return false;
       }
     }
+    if (now_.received == 0 && now_.call.trace != nullptr) now_.first_byte = machine_clock().now();
     now_.received += end_;
     if (!now_.in_body && now_.received > kMaxHead) {
       now_.too_large = "the head is larger than " + units::show_bytes(kMaxHead);
@@ -166,7 +171,9 @@ class Connection final : public httplib::ClientImpl {
     now.fresh = true;
     wire_.drop();
     error = httplib::Error::Connection;
-    std::variant<net::Socket, ConnectError> made = connect_tcp(wire_.to, now.call);
+    std::variant<net::Socket, ConnectError> made =
+        wire_.unix_path.empty() ? connect_tcp(wire_.to, now.call, wire_.family)
+                                : connect_unix(wire_.unix_path, now.call);
     if (const ConnectError* failed = std::get_if<ConnectError>(&made)) {
       now.connect_error = *failed;
       return false;
@@ -196,6 +203,7 @@ class Connection final : public httplib::ClientImpl {
 
   bool process_socket(const Socket& socket,
                       std::function<bool(httplib::Stream&)> exchange) override {
+    if (wire_.now->call.trace != nullptr) wire_.now->asked = machine_clock().now();
     BoundedStream stream(socket.sock, wire_.tls.get(), *wire_.now);
     bool ok = exchange(stream);
     wire_.now->has_leftover = stream.has_leftover();
@@ -249,8 +257,10 @@ Result<Url> parse_url(std::string_view text) {
 
 struct HttpClient::Impl {
   Impl(Url url, HttpOptions opts) : origin(std::move(url)), options(std::move(opts)) {
-    wire.name = origin.host;
-    if (origin.scheme == "https") wire.tls_context.emplace(options.verify_tls);
+    wire.name = options.server_name.empty() ? origin.host : options.server_name;
+    wire.unix_path = options.unix_path;
+    wire.family = options.family;
+    if (origin.scheme == "https") wire.tls_context.emplace(options.tls);
     wire.to = Endpoint{options.connect_to.empty() ? origin.host : options.connect_to, origin.port};
   }
 
@@ -283,6 +293,7 @@ struct HttpClient::Impl {
     wire.now = &now;
     if (wire.second) wire.watch();  // the kept connection; a new one replaces it
     httplib::Result result = client->send(translate(request, now));
+    tell_phases(now);
     bool is_late = now.call.deadline.expired() || (wire.guard && wire.guard->fired());
     wire.guard.reset();
     wire.now = nullptr;
@@ -292,12 +303,25 @@ struct HttpClient::Impl {
       // httplib waits for the server to say that it closes; and what is left over would be taken
       // for the start of the next answer.
       if (asks_to_close(request) || now.has_leftover) forget();
-      return HttpResponse{result->status, std::move(now.body),
-                          result->get_header_value("Content-Type")};
+      return HttpResponse{result->status,
+                          std::move(now.body),
+                          result->get_header_value("Content-Type"),
+                          {result->headers.begin(), result->headers.end()}};
     }
     HttpError error = explain(request, now, is_late);
     forget();
     return error;
+  }
+
+  static void tell_phases(const Exchange& now) {
+    if (now.call.trace == nullptr || now.asked == Time{}) return;
+    Time end = machine_clock().now();
+    bool is_answered = now.first_byte != Time{};
+    now.call.trace->add({"first byte", (is_answered ? now.first_byte : end) - now.asked,
+                         is_answered ? "" : "none came"});
+    if (is_answered)
+      now.call.trace->add(
+          {"rest", end - now.first_byte, units::show_bytes(static_cast<double>(now.received))});
   }
 
   void forget() {

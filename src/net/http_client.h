@@ -17,6 +17,8 @@
 #include "davy/call.h"
 #include "davy/result.h"
 #include "davy/time.h"
+#include "net/socket.h"
+#include "net/tls.h"
 
 namespace davy::net {
 
@@ -43,12 +45,16 @@ struct HttpResponse {
   int status = 0;
   std::string body;
   std::string content_type;
+  std::vector<std::pair<std::string, std::string>> headers;  // as they came
 };
 
 struct HttpOptions {
   std::size_t max_body = 1 << 20;  // bytes after decompression; more is an Error
-  bool verify_tls = true;
-  std::string connect_to{};  // IP address to use instead of resolving the host; "" = resolve
+  TlsSettings tls{};               // for https
+  std::string server_name{};       // that the certificate must hold; "" = the URL's host
+  std::string connect_to{};        // IP address to use instead of resolving the host; "" = resolve
+  std::string unix_path{};         // a socket of this machine to use instead; "" = TCP
+  AddressFamily family = AddressFamily::Any;
 };
 
 /// Why a call failed: lets a probe give a stable reason.

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -142,12 +143,23 @@ std::string_view word(ConnectFailure failure) {
   return kWords[static_cast<int>(failure)];
 }
 
-std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, const Call& call) {
+std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, const Call& call,
+                                               AddressFamily family) {
   std::string what = "connect to " + to.text();
   Result<std::vector<std::string>> addresses = look_up(to.host, call);
   if (!addresses) {
     // The resolver has timeouts of its own; when they outlast the deadline, that is what happened.
     return ConnectError{ConnectFailure::Resolve, what + ": " + addresses.error().what};
+  }
+  if (family != AddressFamily::Any) {
+    bool wants_v6 = family == AddressFamily::V6;
+    std::erase_if(*addresses, [&](const std::string& address) {
+      return (address.find(':') != std::string::npos) != wants_v6;
+    });
+    if (addresses->empty()) {
+      return ConnectError{ConnectFailure::Resolve,
+                          what + ": the name has no " + (wants_v6 ? "IPv6" : "IPv4") + " address"};
+    }
   }
   if (addresses->front() != to.host) what += " (" + text::join(*addresses, ", ") + ")";
 
@@ -163,6 +175,31 @@ std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, const Call& c
     code = std::get<int>(made);
   }
   return ConnectError{failure_of(code), what + ": " + explain(code)};
+}
+
+std::variant<Socket, ConnectError> connect_unix(const std::string& path, const Call& call) {
+  std::string what = "connect to " + path;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return ConnectError{ConnectFailure::Unreachable, what + ": the path is too long for a socket"};
+  path.copy(address.sun_path, path.size());
+  Step step(call, "connect");
+  step.note(path);
+  Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket) return ConnectError{failure_of(errno), what + ": " + explain(errno)};
+  // A full queue says EAGAIN, and there is nothing to wait on: a moment later it may have room.
+  while (::connect(socket.fd(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    if (errno != EAGAIN && errno != EINTR)
+      return ConnectError{failure_of(errno), what + ": " + explain(errno)};
+    if (call.deadline.expired())
+      return ConnectError{ConnectFailure::Timeout, what + ": timed out, its queue is full"};
+    ::poll(nullptr, 0, 10);
+  }
+  int flags = fcntl(socket.fd(), F_GETFL);
+  if (flags < 0 || fcntl(socket.fd(), F_SETFL, flags & ~O_NONBLOCK) != 0)
+    return ConnectError{ConnectFailure::Resources, what + ": " + explain(errno)};
+  return socket;
 }
 
 }  // namespace davy::net

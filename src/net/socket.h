@@ -70,7 +70,13 @@ struct ConnectError {
   std::string what;
 };
 
+/// Which of a name's addresses to use.
+enum class AddressFamily { Any, V4, V6 };
+
 /// A blocking socket with TCP_NODELAY. Tries the host's addresses in turn until one accepts.
-std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, const Call& call);
+std::variant<Socket, ConnectError> connect_tcp(const Endpoint& to, const Call& call,
+                                               AddressFamily family = AddressFamily::Any);
+/// The same to a socket of this machine, by its path.
+std::variant<Socket, ConnectError> connect_unix(const std::string& path, const Call& call);
 
 }  // namespace davy::net

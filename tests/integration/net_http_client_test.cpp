@@ -6,6 +6,7 @@
 
 #include "lab/process.h"
 #include "lab/server.h"
+#include "lab/tls_server.h"
 #include "net/http_client.h"
 #include "net/means.h"
 #include "net/socket.h"
@@ -277,32 +278,6 @@ TEST_CASE("the query is left out of messages because it may hold a token") {
 
 namespace {
 
-/// OpenSSL's own test server with a fresh certificate for the given name.
-struct TlsServer {
-  explicit TlsServer(const std::string& name) : port(lab::free_port()) {
-    lab::Finished made = lab::run(
-        {{"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-          "-nodes", "-keyout", dir / "key", "-out", dir / "cert", "-days", "2", "-subj", "/CN=lab",
-          "-addext", "subjectAltName=" + name}});
-    REQUIRE_MESSAGE(made.code == 0, made.output);
-    process.emplace(lab::Command{{"openssl", "s_server", "-quiet", "-www", "-accept",
-                                  "127.0.0.1:" + std::to_string(port), "-key", dir / "key", "-cert",
-                                  dir / "cert"}});
-    net::Means means;
-    REQUIRE(lab::eventually([&] {
-      return std::holds_alternative<net::Socket>(
-          net::connect_tcp({"127.0.0.1", port}, {Deadline::in(1s), means}));
-    }));
-  }
-  std::string url(const std::string& host) const {
-    return "https://" + host + ":" + std::to_string(port) + "/";
-  }
-
-  lab::TempDir dir;
-  int port;
-  std::optional<lab::Process> process;
-};
-
 struct TrustOnly {
   explicit TrustOnly(const std::string& file) { setenv("SSL_CERT_FILE", file.c_str(), 1); }
   ~TrustOnly() { unsetenv("SSL_CERT_FILE"); }
@@ -311,15 +286,17 @@ struct TrustOnly {
 }  // namespace
 
 TEST_CASE("a certificate that nobody signed is refused unless verification is off") {
-  TlsServer server("IP:127.0.0.1");
+  lab::TlsServer server("IP:127.0.0.1");
   Seen seen = Client(server.url("127.0.0.1")).get();
   CHECK(seen.error.kind == net::HttpFailure::Tls);
   CHECK(holds(seen.error.what, "not trusted"));
-  CHECK(Client(server.url("127.0.0.1"), {.verify_tls = false}).get().response->status == 200);
+  CHECK(Client(server.url("127.0.0.1"), {.tls = {.verify = net::TlsSettings::Verify::No}})
+            .get()
+            .response->status == 200);
 }
 
 TEST_CASE("a trusted certificate is accepted for its own name and address only") {
-  TlsServer server("DNS:shop.test,IP:127.0.0.1");
+  lab::TlsServer server("DNS:shop.test,IP:127.0.0.1");
   TrustOnly trust(server.dir / "cert");
   CHECK(Client(server.url("127.0.0.1")).get().response);
   CHECK(Client(server.url("shop.test"), {.connect_to = "127.0.0.1"}).get().response);

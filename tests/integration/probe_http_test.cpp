@@ -131,3 +131,54 @@ TEST_CASE("wrong settings of an HTTP check are refused with the setting's name")
         std::string::npos);
   CHECK(lab::refusal("http", {{"url", "app:3000"}}).find("is not a URL") != std::string::npos);
 }
+
+TEST_CASE("headers are sent and expected, and a JSON body is looked into") {
+  lab::Server server(
+      lab::http(200, "{\"status\":\"UP\",\"db\":{\"open\":3}}", {{"X-Version", "2.1"}}));
+  auto reason = [&](const char* setting, const char* value) {
+    return lab::run_probe("http", {{"url", server.url()}, {setting, value}}).reason;
+  };
+  CHECK(reason("expect_header", "x-version: 2") == "");
+  CHECK(reason("expect_header", "X-Version: 3") == "header");
+  CHECK(reason("expect_header", "X-Other: 2") == "header");
+  CHECK(reason("body_json", "/status=UP") == "");
+  CHECK(reason("body_json", "/db/open=3") == "");
+  CHECK(reason("body_json", "/status=DOWN") == "body");
+  CHECK(reason("body_json", "/nothing=1") == "body");
+  CHECK(
+      lab::refusal("http", {{"url", "http://a/"}, {"body_json", "status=UP"}}).find("/status=UP") !=
+      std::string::npos);
+}
+
+TEST_CASE("a status in hard_status fails at once, another one counts") {
+  lab::Server gone(lab::http(410, ""));
+  lab::Settings settings{{"url", gone.url()}, {"hard_status", "404,410"}};
+  CHECK(lab::run_probe("http", settings).hard);
+  lab::Server busy(lab::http(503, ""));
+  settings[0].second = busy.url();
+  CHECK_FALSE(lab::run_probe("http", settings).hard);
+}
+
+TEST_CASE("an address family that the name does not have does not resolve") {
+  lab::Server server(lab::http(200, ""));
+  std::string url = "http://127.0.0.1:" + std::to_string(server.port()) + "/";
+  CHECK(lab::run_probe("http", {{"url", url}, {"ip", "v4"}}).kind == Outcome::Kind::Pass);
+  CHECK(lab::run_probe("http", {{"url", url}, {"ip", "v6"}}).reason == "resolve");
+}
+
+TEST_CASE("a server is asked through a socket of this machine") {
+  lab::TempDir dir;
+  std::string path = dir / "app.sock";
+  lab::Process app({{"/usr/bin/python3", "-c",
+                     "import socket,sys\n"
+                     "s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(8)\n"
+                     "while True:\n"
+                     " c,_=s.accept(); c.recv(4096); c.send(b'HTTP/1.1 200 OK\\r\\nContent-Length: "
+                     "0\\r\\n\\r\\n'); c.close()\n",
+                     path}});
+  lab::Settings settings{{"url", "http://app/up"}, {"unix_socket", path}};
+  CHECK(lab::eventually(
+      [&] { return lab::run_probe("http", settings).kind == Outcome::Kind::Pass; }));
+  app.kill();
+  CHECK(lab::run_probe("http", settings).reason == "refused");
+}

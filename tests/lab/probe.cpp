@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/text.h"
 #include "base/units.h"
 #include "net/means.h"
 
@@ -23,7 +24,11 @@ Options::Value typed(OptionType type, const std::string& text) {
     case OptionType::Ratio: return value_of(units::parse_ratio(text));
     case OptionType::Number: return value_of(units::parse_number(text));
     case OptionType::Flag: return text == "true";
-    case OptionType::TextList: return std::vector<std::string>{text};
+    case OptionType::TextList: {  // "a,b", as the config takes it in one text
+      std::vector<std::string> all;
+      for (std::string_view part : text::split(text, ',')) all.emplace_back(text::trim(part));
+      return all;
+    }
     default: return text;
   }
 }

@@ -55,6 +55,7 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kHeavy{
     {"hiredis/", {"probes/redis.cpp"}},
     {"CLI/", {"src/app/cli.cpp"}},
     {"yaml-cpp/", {"src/config/read.cpp"}},
+    {"nghttp2/", {"src/net/grpc_call.cpp"}},
     {"re2/", {"src/sources/selector.cpp"}},
     {"spdlog/", {"src/base/log.cpp"}},
     {"prometheus/", {"src/telemetry/metrics.cpp", "src/app/demo/shop.cpp"}},
