@@ -20,18 +20,19 @@ void Watchdog::serve(const std::stop_token& stop) {
   name_this_thread("davy-watchdog");
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stop.stop_requested()) {
-    if (waiting_.empty()) {
-      wake_.wait(lock, stop, [this] { return !waiting_.empty(); });
+    Time now = machine_clock().now();
+    Time next = waiting_.empty() ? Time::never() : waiting_.begin()->first.first;
+    if (next > now) {
+      // Guards that go away in the meantime leave the sleep as it is: a wake-up per guard would
+      // cost more than the calls they guard.
+      wakes_at_ = std::min(next, now + kLongestWait);
+      wake_.wait_for(lock, stop, wakes_at_ - now, [this] { return is_called_; });
+      is_called_ = false;
+      wakes_at_ = Time{};
       continue;
     }
     auto first = waiting_.begin();
     const Key key = first->first;
-    Duration left = key.first - machine_clock().now();
-    if (left > Duration::zero()) {
-      wake_.wait_for(lock, stop, std::min(left, kLongestWait),
-                     [&] { return waiting_.empty() || waiting_.begin()->first != key; });
-      continue;
-    }
     std::function<void()> action = std::move(first->second);
     waiting_.erase(first);
     running_ = &key;
@@ -47,7 +48,9 @@ Watchdog::Guard::Guard(Watchdog& dog, Deadline deadline, std::function<void()> a
   std::lock_guard<std::mutex> lock(dog_.mutex_);
   key_ = {deadline.at(), dog_.next_++};
   auto [place, _] = dog_.waiting_.emplace(key_, std::move(action));
-  if (place == dog_.waiting_.begin()) dog_.wake_.notify_one();
+  if (place->first.first >= dog_.wakes_at_) return;
+  dog_.is_called_ = true;
+  dog_.wake_.notify_one();
 }
 
 Watchdog::Guard::Guard(Watchdog& dog, Deadline deadline, int fd)

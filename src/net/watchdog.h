@@ -59,6 +59,8 @@ class Watchdog {
   std::map<Key, std::function<void()>> waiting_;
   std::uint64_t next_ = 0;
   const Key* running_ = nullptr;
+  Time wakes_at_{};  // while it sleeps: when at the latest; before every deadline when it does not
+  bool is_called_ = false;
   std::jthread thread_;
 };
 

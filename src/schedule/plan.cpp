@@ -230,8 +230,7 @@ void Plan::after_change(std::size_t index, CheckStatus was, const std::string& w
 const std::string* Plan::failing_dependency(const Entry& entry) const {
   for (const std::string& name : entry.check().depends_on) {
     auto found = by_name_.find(name);
-    if (found != by_name_.end() &&
-        entries_[found->second].state.view().status == CheckStatus::Fail)
+    if (found != by_name_.end() && entries_[found->second].state.view().status == CheckStatus::Fail)
       return &found->first;
   }
   return nullptr;
@@ -240,6 +239,7 @@ const std::string* Plan::failing_dependency(const Entry& entry) const {
 /// Puts an entry where it is due in the agenda.
 void Plan::enter(std::size_t index) {
   Entry& entry = entries_[index];
+  touched_.push_back(index);
   agenda_.erase({entry.wakes, index});
   entry.wakes = entry.due;
   if (entry.flight && !entry.flight->given_up)
@@ -263,7 +263,9 @@ std::vector<CheckView> Plan::views() const {
 
 std::vector<News> Plan::take_news() {
   std::vector<News> news;
-  for (Entry& entry : entries_) {
+  for (std::size_t index : std::exchange(touched_, {})) {
+    if (index >= entries_.size()) continue;  // gone with a reload
+    Entry& entry = entries_[index];
     const CheckView& view = entry.state.view();
     Told now{view.status, view.stuck, view.stale, view.flapping};
     if (now == entry.told) continue;

@@ -2,7 +2,8 @@
 //
 // Why: the whole schedule without a thread or a socket, so that tests drive it with a clock moved
 // by hand.
-//   - Runs start at anchor + k x period, in slots of 10 ms: nothing drifts, and what is due together
+//   - Runs start at anchor + k x period, in slots of 10 ms: nothing drifts, and what is due
+//   together
 //     costs one wake-up. The period follows the check's state; a change moves the anchor.
 //   - First runs are spread at random over min(period, 5 s), so that a fleet that restarts does not
 //     ask its database in one moment. A few local checks run at once.
@@ -123,6 +124,7 @@ class Plan {
   std::unordered_map<std::string, std::size_t> by_name_;
   std::unordered_map<std::uint64_t, std::size_t> in_flight_;
   Agenda agenda_;
+  std::vector<std::size_t> touched_;  // entries that may have news
   std::uint64_t next_run_ = 1;
   bool seen_ = false;
 };

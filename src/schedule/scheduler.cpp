@@ -10,8 +10,8 @@
 namespace davy::schedule {
 namespace {
 
-constexpr Duration kHeartbeat = std::chrono::seconds(1);  // publishes at least this often
-constexpr Duration kQuiet = std::chrono::milliseconds(100);  // and at most, without a change
+constexpr Duration kHeartbeat = std::chrono::seconds(1);      // publishes at least this often
+constexpr Duration kQuiet = std::chrono::milliseconds(100);   // and at most, without a change
 constexpr Duration kFollowUp = std::chrono::milliseconds(1);  // one worker alone, before more come
 constexpr Duration kLongestWait = std::chrono::milliseconds(250);  // for a worker to be free
 
@@ -109,12 +109,15 @@ void Scheduler::put_on_list(std::vector<Run> runs) {
     for (Run& run : runs) inbox_->ready.push_back(std::move(run));
     waiting_runs_ = inbox_->ready.size();
   }
-  if (was_empty && !call_worker()) give_back_unstarted();
+  if (!was_empty) return;
+  called_ = 0;
+  if (!call_worker()) give_back_unstarted();
 }
 
-/// The list has not become empty: whoever took from it waits for an answer.
+/// The list has not become empty: whoever takes from it waits for answers. As many again help.
 void Scheduler::call_more_workers() {
-  for (std::size_t i = 0; i < waiting_runs_; ++i) {
+  std::size_t more = std::min(waiting_runs_, called_);
+  for (std::size_t i = 0; i < more; ++i) {
     if (call_worker()) continue;
     give_back_unstarted();
     return;
@@ -123,6 +126,7 @@ void Scheduler::call_more_workers() {
 
 /// Calls one worker to take runs off the list until it is empty.
 bool Scheduler::call_worker() {
+  ++called_;
   return means_.workers.submit([inbox = inbox_, means = means_] {
     while (true) {
       Run run;
@@ -137,8 +141,7 @@ bool Scheduler::call_worker() {
       }
       Time began = means.clock.now();
       const Target& target = *run.target;
-      ProbeContext ctx{
-          {Deadline(run.deadline), means.net}, target.check.name, &means.heartbeats};
+      ProbeContext ctx{{Deadline(run.deadline), means.net}, target.check.name, &means.heartbeats};
       Outcome outcome = run_guarded(target, ctx, means.run_in_helper);
       means.metrics.check_ran(target.check.name, outcome.kind, means.clock.now() - began,
                               began - run.due);

@@ -1,15 +1,14 @@
 // Scheduler: runs the plan on a thread, and probes on workers.
 //
 // How: what is due together is put on one list, and one worker takes it run by run; a wake-up costs
-// more than a probe that answers. If the list is not empty a millisecond later, somebody hangs, and
-// as many workers are woken as runs wait. At most one run per check is ever out, so a pool as large
-// as the number of checks always suffices.
-// Threading: thread-safe. The thread `davy-sched` owns the plan; workers hand outcomes back through
-// the inbox. `publish` is called on that thread after a state has changed at once, after other
-// results ten times a second at most, and once a second at least.
-// Failure: a probe that throws is a defect of ours: it counts as Error and is logged once. A run
-// for which there is no worker counts as Error.
-// Shutdown: stop() joins the scheduler's thread; workers may still be in a probe.
+// more than a probe that answers. If the list is not empty a millisecond later, one more worker is
+// woken, then two, four, ...: somebody hangs. At most one run per check is ever out, so a pool as
+// large as the number of checks always suffices. Threading: thread-safe. The thread `davy-sched`
+// owns the plan; workers hand outcomes back through the inbox. `publish` is called on that thread
+// after a state has changed at once, after other results ten times a second at most, and once a
+// second at least. Failure: a probe that throws is a defect of ours: it counts as Error and is
+// logged once. A run for which there is no worker counts as Error. Shutdown: stop() joins the
+// scheduler's thread; workers may still be in a probe.
 #pragma once
 
 #include <condition_variable>
@@ -97,6 +96,7 @@ class Scheduler {
   bool has_news_ = false;
   bool has_seen_ = false;
   std::size_t waiting_runs_ = 0;  // on the list, when last looked
+  std::size_t called_ = 0;        // workers, since the list was empty
   Time published_{};
   std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::jthread thread_;
