@@ -6,13 +6,30 @@
 
 namespace davy::lab {
 
-Agent::Agent(const std::string& config) : health_port_(free_port()), api_port_(free_port()) {
+Agent::Agent(const std::string& config, std::vector<std::string> prefix)
+    : prefix_(std::move(prefix)), health_port_(free_port()), api_port_(free_port()) {
   write(config);
   start_again();
 }
 
+Agent::Agent(const std::string& config, int health_port)
+    : health_port_(health_port), api_port_(free_port()) {
+  write(config);
+  start_without_waiting();
+}
+
 void Agent::start_again() {
-  process_.emplace(Command{{DAVY_BINARY, "agent", "--config", dir_ / "davy.yaml"}});
+  start_without_waiting();
+  wait_until_up();
+}
+
+void Agent::start_without_waiting() {
+  std::vector<std::string> words = prefix_;
+  words.insert(words.end(), {DAVY_BINARY, "agent", "--config", dir_ / "davy.yaml"});
+  process_.emplace(Command{words});
+}
+
+void Agent::wait_until_up() {
   bool up = eventually([this] {
     return !process_->running() || (health("/livez").status != 0 && get("/").status != 0);
   });

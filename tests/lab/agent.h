@@ -20,8 +20,10 @@ struct Answer {
 class Agent {
  public:
   /// `config` is everything but `service` and `listen`. Returns when both listeners answer; throws
-  /// when they do not.
-  explicit Agent(const std::string& config);
+  /// when they do not. `prefix` = a command that runs the agent: {"prlimit", "--nofile=32"}.
+  explicit Agent(const std::string& config, std::vector<std::string> prefix = {});
+  /// The same on a health port that others know already, and without waiting for anything.
+  Agent(const std::string& config, int health_port);
 
   Answer get(const std::string& path, Duration patience = std::chrono::seconds(5),
              const std::string& accept = "");
@@ -32,6 +34,10 @@ class Agent {
   void kill() { process_->kill(); }
   /// Starts again, on the same ports and config.
   void start_again();
+  void start_without_waiting();
+  void wait_until_up();
+  /// Another config for the next start.
+  void configure(const std::string& config) { write(config); }
   /// Replaces the config and sends SIGHUP.
   void reload(const std::string& config);
   Process& process() { return *process_; }
@@ -43,6 +49,7 @@ class Agent {
   void write(const std::string& config) const;
 
   TempDir dir_;
+  std::vector<std::string> prefix_;
   int health_port_;
   int api_port_;
   net::Means net_;
