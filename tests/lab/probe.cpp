@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/run_in_helper.h"
 #include "base/units.h"
 #include "net/means.h"
 
@@ -59,9 +60,10 @@ const ProbeKind& kind(const std::string& name) {
 }
 
 ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)
-    : net_(std::make_unique<net::Means>()) {
-  const ProbeKind& its_kind = kind(kind_name);
-  Result<std::unique_ptr<Probe>> made = its_kind.make(options_for(its_kind.options, settings));
+    : net_(std::make_unique<net::Means>()),
+      kind_(kind(kind_name)),
+      options_(options_for(kind_.options, settings)) {
+  Result<std::unique_ptr<Probe>> made = kind_.make(options_);
   if (!made) throw std::runtime_error(made.error().what);
   probe_ = std::move(*made);
 }
@@ -69,7 +71,10 @@ ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)
 ProbeRunner::~ProbeRunner() = default;
 
 Outcome ProbeRunner::run(std::chrono::milliseconds timeout) {
-  return probe_->run(ProbeContext{{Deadline::in(timeout), *net_}});
+  ProbeContext ctx{{Deadline::in(timeout), *net_}, "test"};
+  if (kind_.runner == ProbeKind::Runner::Helper)
+    return run_in_helper(net_->helpers, kind_, options_, ctx);
+  return probe_->run(ctx);
 }
 
 Outcome run_probe(const std::string& kind_name, const Settings& settings,
