@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "base/run_in_helper.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "net/means.h"
 
@@ -16,6 +17,12 @@ T value_of(Result<T> result) {
   return *result;
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::string_view line : text::split(text, '\n')) lines.emplace_back(line);
+  return lines;
+}
+
 Options::Value typed(OptionType type, const std::string& text) {
   switch (type) {
     case OptionType::Duration: return value_of(units::parse_duration(text));
@@ -24,7 +31,7 @@ Options::Value typed(OptionType type, const std::string& text) {
     case OptionType::Ratio: return value_of(units::parse_ratio(text));
     case OptionType::Number: return value_of(units::parse_number(text));
     case OptionType::Flag: return text == "true";
-    case OptionType::TextList: return std::vector<std::string>{text};
+    case OptionType::TextList: return lines_of(text);
     default: return text;
   }
 }

@@ -11,6 +11,7 @@
 
 namespace davy::lab {
 
+/// The items of a list are lines.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 /// The settings with the kind's fallbacks, typed. Throws when one is unknown, missing or wrong.
