@@ -1,6 +1,7 @@
 #include "app/helper.h"
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
 #include <map>
 #include <memory>
@@ -30,7 +31,7 @@ class HelperProgram {
   wire::Ran run(const wire::RunProbe& request) {
     Result<Probe*> probe = probe_for(request);
     if (!probe) return {Outcome::unable("defect", probe.error().what), {}};
-    if (!means_) means_ = std::make_unique<net::Means>(net::look_up_here);
+    if (!means_) means_ = make_means();
     Trace trace;
     ProbeContext ctx{
         Call{Deadline(request.deadline), *means_, request.is_traced ? &trace : nullptr},
@@ -41,6 +42,18 @@ class HelperProgram {
     } catch (const std::exception& e) {
       return {Outcome::unable("defect", e.what()), trace.phases()};
     }
+  }
+
+  /// With all signals blocked in its thread: one about our parent's death is for the thread that
+  /// runs the probe.
+  static std::unique_ptr<net::Means> make_means() {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    auto means = std::make_unique<net::Means>(net::look_up_here);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return means;
   }
 
   Result<Probe*> probe_for(const wire::RunProbe& request) {

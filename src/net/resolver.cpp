@@ -20,6 +20,7 @@ namespace {
 constexpr Duration kFresh = std::chrono::seconds(10);
 constexpr Duration kStillServed = std::chrono::minutes(10);
 constexpr Duration kSilence = std::chrono::seconds(5);
+constexpr Duration kLongest = std::chrono::hours(1);  // waited for somebody else's query
 constexpr std::size_t kMostNames = 1024;
 
 const wire::LookedUp kTooLate{wire::LookedUp::Kind::Cut, {}, "no name server answered"};
@@ -107,8 +108,9 @@ Result<Resolver::Addresses> Resolver::resolve(const std::string& host, Deadline 
     Deadline until = patience(deadline, has_old_answer(*name));
     if (name->is_asked) {
       std::uint64_t round = name->rounds;
-      bool has_ended = answered_.wait_for(lock, std::max(until.left(), Duration::zero()),
-                                          [&] { return name->rounds != round; });
+      bool has_ended =
+          answered_.wait_for(lock, std::clamp<Duration>(until.left(), Duration::zero(), kLongest),
+                             [&] { return name->rounds != round; });
       if (!has_ended) return conclude(host, *name, kTooLate);
       bool may_ask_again = name->last.kind == wire::LookedUp::Kind::Cut &&
                            has_much_more_time(deadline.left(), name->waited);

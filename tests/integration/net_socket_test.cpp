@@ -15,9 +15,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-net::Means means;
-
 net::ConnectError failure(const net::Endpoint& to, Duration timeout = 10s) {
+  net::Means means;
   auto made = net::connect_tcp(to, {Deadline::in(timeout), means});
   REQUIRE(std::holds_alternative<net::ConnectError>(made));
   return std::get<net::ConnectError>(made);
@@ -26,6 +25,7 @@ net::ConnectError failure(const net::Endpoint& to, Duration timeout = 10s) {
 }  // namespace
 
 TEST_CASE("a name is tried at each of its addresses until one accepts") {
+  net::Means means;
   lab::Server server(lab::mute());  // listens on 127.0.0.1 only
   auto made = net::connect_tcp({"localhost", server.port()}, {Deadline::in(10s), means});
   CHECK(std::holds_alternative<net::Socket>(made));
@@ -40,6 +40,7 @@ TEST_CASE("a refused connection names what was tried") {
 }
 
 TEST_CASE("a connection that nobody accepts ends at its deadline") {
+  net::Means means;
   // A listener whose queue is full drops what comes next, like a firewall.
   net::Socket listener(::socket(AF_INET, SOCK_STREAM, 0));
   sockaddr_in address{};
@@ -67,6 +68,7 @@ TEST_CASE("a deadline that has passed is a timeout without a try") {
 }
 
 TEST_CASE("running out of descriptors is our own failure") {
+  net::Means means;
   rlimit before{};
   REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
   rlimit none{0, before.rlim_max};
@@ -77,6 +79,7 @@ TEST_CASE("running out of descriptors is our own failure") {
 }
 
 TEST_CASE("a connection to itself counts as refused") {
+  net::Means means;
   // The kernel walks the even ports of the ephemeral range for the source of a connect, so asking
   // an even one often enough makes it pick that very port.
   net::Endpoint to{"127.0.0.1", lab::free_port() & ~1};

@@ -67,7 +67,9 @@ TEST_CASE(
     agent.kill();
     agent.start_again();
   }
-  CHECK(agent.process().output().find("goes on with the saved run") != std::string::npos);
+  CHECK(lab::eventually([&] {  // the log is written a moment later
+    return agent.process().output().find("goes on with the saved run") != std::string::npos;
+  }));
   CHECK(lab::eventually([&] { return verdict(agent)["verdict"] == "fail"; }, 90s));
   json broken = verdict(agent);
   agent.kill();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/run_in_helper.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "net/means.h"
@@ -16,6 +17,12 @@ T value_of(Result<T> result) {
   return *result;
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::string_view line : text::split(text, '\n')) lines.emplace_back(line);
+  return lines;
+}
+
 Options::Value typed(OptionType type, const std::string& text) {
   switch (type) {
     case OptionType::Duration: return value_of(units::parse_duration(text));
@@ -24,11 +31,7 @@ Options::Value typed(OptionType type, const std::string& text) {
     case OptionType::Ratio: return value_of(units::parse_ratio(text));
     case OptionType::Number: return value_of(units::parse_number(text));
     case OptionType::Flag: return text == "true";
-    case OptionType::TextList: {  // "a,b", as the config takes it in one text
-      std::vector<std::string> all;
-      for (std::string_view part : text::split(text, ',')) all.emplace_back(text::trim(part));
-      return all;
-    }
+    case OptionType::TextList: return lines_of(text);
     default: return text;
   }
 }
@@ -64,9 +67,10 @@ const ProbeKind& kind(const std::string& name) {
 }
 
 ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)
-    : net_(std::make_unique<net::Means>()) {
-  const ProbeKind& its_kind = kind(kind_name);
-  Result<std::unique_ptr<Probe>> made = its_kind.make(options_for(its_kind.options, settings));
+    : net_(std::make_unique<net::Means>()),
+      kind_(kind(kind_name)),
+      options_(options_for(kind_.options, settings)) {
+  Result<std::unique_ptr<Probe>> made = kind_.make(options_);
   if (!made) throw std::runtime_error(made.error().what);
   probe_ = std::move(*made);
 }
@@ -74,7 +78,10 @@ ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)
 ProbeRunner::~ProbeRunner() = default;
 
 Outcome ProbeRunner::run(std::chrono::milliseconds timeout) {
-  return probe_->run(ProbeContext{{Deadline::in(timeout), *net_}});
+  ProbeContext ctx{{Deadline::in(timeout), *net_}, "test"};
+  if (kind_.runner == ProbeKind::Runner::Helper)
+    return run_in_helper(net_->helpers, kind_, options_, ctx);
+  return probe_->run(ctx);
 }
 
 Outcome run_probe(const std::string& kind_name, const Settings& settings,

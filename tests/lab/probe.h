@@ -11,6 +11,7 @@
 
 namespace davy::lab {
 
+/// The items of a list are lines.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 /// The settings with the kind's fallbacks, typed. Throws when one is unknown, missing or wrong.
@@ -19,7 +20,7 @@ Options options_for(const std::vector<OptionSpec>& specs, const Settings& settin
 /// The kind of this name. Throws when there is none.
 const ProbeKind& kind(const std::string& name);
 
-/// A probe of this kind, kept between its runs.
+/// A probe of this kind, kept between its runs; in a helper process when the kind runs in one.
 class ProbeRunner {
  public:
   /// Throws when the kind refuses the settings.
@@ -29,6 +30,8 @@ class ProbeRunner {
 
  private:
   std::unique_ptr<net::Means> net_;
+  const ProbeKind& kind_;
+  const Options options_;
   std::unique_ptr<Probe> probe_;
 };
 
