@@ -103,7 +103,8 @@ TEST_CASE("a user who may not ask for the role fails hard with the command's nam
   lab::Redis redis({"--user", "probe", "on", ">secret", "+ping"});
   CHECK(probe(redis.url("probe:secret")).kind == Outcome::Kind::Pass);
   Outcome seen = probe(redis.url("probe:secret"), "primary");
-  CHECK(seen.reason == "auth");
+  CHECK(seen.reason == "permission");
+  CHECK(seen.hard);
   CHECK(seen.message.find("ROLE") != std::string::npos);
 }
 
