@@ -43,7 +43,7 @@ inline std::vector<ProbeKind::Reason> with_postgres_reasons(std::vector<ProbeKin
       {"query", "the query failed; hard when it is wrong in itself (SQLSTATE class 42)"},
       {"permission", "the role may not do this (SQLSTATE 42501)", kHard},
       {"read_only", "a write in a session that may only read", kHard},
-      {"locked", "a lock was not to be had in lock_timeout"},
+      {"lock_timeout", "a lock was not to be had in time (SQLSTATE 55P03)"},
       {"conflict", "serialization failure or deadlock"},
       {"disk_full", "no space left where the server writes (SQLSTATE 53100)"},
       {"resources_of_server", "the server is out of memory or past a limit (class 53)"},

@@ -41,7 +41,7 @@ constexpr Meaning kMeanings[] = {
     {"57P05", "closed"},  // idle_session_timeout
     {"57P", "stopping"},
     {"57014", "timeout"},  // the server's statement_timeout
-    {"55P03", "locked"},
+    {"55P03", "lock_timeout"},
     {"25006", "read_only", kHard},
     {"40", "conflict"},
     {"42501", "permission", kHard},
