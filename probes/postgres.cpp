@@ -17,6 +17,7 @@
 
 #include "base/units.h"
 #include "davy/probe.h"
+#include "probes/advisory_lock.h"
 #include "probes/findings.h"
 #include "probes/postgres_looks.h"
 #include "probes/postgres_outcome.h"

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <optional>
@@ -124,27 +123,6 @@ inline std::string advisory_look() {
   return look("advisory", {"current_database()", "(classid::bigint << 32) | objid::bigint", "pid"},
               "FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND database "
               "= (SELECT oid FROM pg_database WHERE datname = current_database())");
-}
-
-/// CRC-32 as in zlib (RFC 1952, section 8), of which Rails makes its key.
-inline std::uint32_t crc32_of(std::string_view bytes) {
-  std::uint32_t crc = 0xFFFFFFFFu;
-  for (char c : bytes) {
-    crc ^= static_cast<unsigned char>(c);
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xEDB88320u : 0u);
-  }
-  return ~crc;
-}
-
-/// The key under which a tool holds its lock: "rails", "prisma", or the number itself.
-inline std::optional<std::int64_t> advisory_key(const std::string& tool,
-                                                std::string_view database) {
-  constexpr std::int64_t kRailsSalt = 2053462845;
-  if (tool == "rails") return kRailsSalt * static_cast<std::int64_t>(crc32_of(database));
-  if (tool == "prisma") return 72707369;
-  char* end = nullptr;
-  std::int64_t number = std::strtoll(tool.c_str(), &end, 10);
-  return tool.empty() || *end != '\0' ? std::nullopt : std::optional(number);
 }
 
 /// The rows of one look, as numbers where they are.

@@ -151,6 +151,16 @@ std::string ask_why(const PostgresDsn& dsn, Deadline deadline) {
   return next == PGRES_POLLING_FAILED ? state_in(PQerrorMessage(c.get())) : "";
 }
 
+/// libpqxx 6.4 knows the SQLSTATE of these, but does not hand it on.
+std::string state_of(const std::exception& e) {
+  if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&e); sql && !sql->sqlstate().empty())
+    return sql->sqlstate();
+  if (dynamic_cast<const pqxx::insufficient_privilege*>(&e) != nullptr) return "42501";
+  if (dynamic_cast<const pqxx::undefined_table*>(&e) != nullptr) return "42P01";
+  if (dynamic_cast<const pqxx::transaction_rollback*>(&e) != nullptr) return "40001";
+  return "";
+}
+
 PostgresRows rows_of(const pqxx::result& result) {
   PostgresRows rows;
   for (const auto& row : result) {
@@ -293,10 +303,8 @@ std::variant<PostgresRows, PostgresError> PostgresClient::ask(const std::string&
   try {
     pqxx::nontransaction work(connection);
     return rows_of(work.exec(fmt::format("SET LOCAL statement_timeout = {}; {}", limit_ms, sql)));
-  } catch (const pqxx::sql_error& e) {
-    state = e.sqlstate();
-    said = e.what();
   } catch (const std::exception& e) {
+    state = state_of(e);
     said = e.what();
   }
 
