@@ -293,7 +293,7 @@ extern const ProbeKind postgres{
              "pg_monitor"},
             {"max_lag", OptionType::Duration, kOptional, "",
              "fails when a standby is further behind, or when nothing arrives from its primary, "
-             "which shows after half of wal_receiver_timeout; needs pg_monitor"},
+             "which shows after 3/4 of wal_receiver_timeout; needs pg_monitor"},
             {"invalid_indexes", OptionType::Flag, kOptional, "false",
              "warns about indexes that a failed CREATE INDEX CONCURRENTLY left in this database"},
             {"wraparound", OptionType::Flag, kOptional, "false",

@@ -85,14 +85,14 @@ inline std::string transaction_look() {
 /// A standby's own numbers cannot tell an idle primary from a dead one: the age of the last replay
 /// grows on an idle pair, and received = replayed holds when nothing arrives any more. So the
 /// stream itself must be alive. An idle primary is silent until the receiver asks, which it does
-/// after half of wal_receiver_timeout (measured: every 30 s by default).
+/// after half of wal_receiver_timeout (measured: every 30 s by default), and the receiver gives up
+/// after all of it: the limit lies between.
 inline std::string lag_look() {
   return look("lag",
               {"pg_is_in_recovery()", "r.pid IS NOT NULL", "r.status",
                "extract(epoch FROM clock_timestamp() - r.last_msg_receipt_time)",
-               fmt::format("SELECT CASE WHEN t.ms = 0 THEN 'Infinity'::float8 ELSE greatest(t.ms / "
-                           "2000, ({})) + 5 END FROM ({}) t(ms)",
-                           setting_number("wal_receiver_status_interval"),
+               fmt::format("SELECT CASE WHEN t.ms = 0 THEN 'Infinity'::float8 ELSE 0.75 * t.ms / "
+                           "1000 END FROM ({}) t(ms)",
                            setting_number("wal_receiver_timeout")),
                "CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE "
                "extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END"},
