@@ -95,7 +95,8 @@ inline std::string lag_look() {
                            "1000 END FROM ({}) t(ms)",
                            setting_number("wal_receiver_timeout")),
                "CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE "
-               "extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END"},
+               "extract(epoch FROM clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(), "
+               "pg_postmaster_start_time())) END"},
               "FROM (SELECT 1) one LEFT JOIN pg_stat_wal_receiver r ON true");
 }
 

@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <chrono>
 #include <pqxx/connection>
+#include <pqxx/dbtransaction>
 #include <pqxx/except>
+#include <pqxx/largeobject>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 #include <string_view>
@@ -91,8 +93,13 @@ constexpr Words kOfLibpq[] = {
     {"server closed the connection", "closed"},
     {"Connection reset", "closed"},
 };
-/// Such words occur in the server's own messages too: they count only when it gave no SQLSTATE.
-constexpr Words kOfTls[] = {{"certificate", "tls"}, {"SSL", "tls"}};
+/// Such words occur in the server's own messages too: they count only when its SQLSTATE says
+/// nothing.
+constexpr Words kOfNobody[] = {
+    {"authentication failed", "auth", kHard},  // PgBouncer
+    {"certificate", "tls"},
+    {"SSL", "tls"},
+};
 
 template <std::size_t N>
 const Words* find_words(const Words (&table)[N], std::string_view said) {
@@ -161,6 +168,34 @@ std::string state_of(const std::exception& e) {
   return "";
 }
 
+/// The way to libpq's own connection that libpqxx leaves to heirs: its large objects, and a
+/// transaction that never begins.
+struct Raw : pqxx::largeobject {
+  using pqxx::largeobject::raw_connection;
+};
+struct Idle final : pqxx::dbtransaction {
+#if PQXX_VERSION_MAJOR < 7
+  explicit Idle(pqxx::connection& connection)
+      : pqxx::internal::namedclass("idle"), dbtransaction(connection) {}
+  ~Idle() override {
+    End();
+  }
+#else
+  explicit Idle(pqxx::connection& connection) : dbtransaction(connection) {}
+  ~Idle() override {
+    close();
+  }
+#endif
+
+ private:
+  void do_commit() override {}
+};
+
+PGconn* raw_connection_of(pqxx::connection& connection) {
+  Idle idle(connection);
+  return Raw::raw_connection(idle);
+}
+
 PostgresRows rows_of(const pqxx::result& result) {
   PostgresRows rows;
   for (const auto& row : result) {
@@ -176,8 +211,14 @@ PostgresRows rows_of(const pqxx::result& result) {
 }  // namespace
 
 struct PostgresClient::Session {
-  explicit Session(const std::string& conninfo) : connection(conninfo) {}
+  explicit Session(const std::string& conninfo)
+      : connection(conninfo), raw(raw_connection_of(connection)) {}
+  /// What the server said before it closed the connection. libpqxx loses it: it asks the closed
+  /// connection for its encoding first, and reports that this failed.
+  std::string last_words() const { return PQerrorMessage(raw); }
+
   pqxx::connection connection;
+  PGconn* raw;  // the connection's
   Time made = machine_clock().now();
 };
 
@@ -263,14 +304,19 @@ std::optional<PostgresError> PostgresClient::connect_to(const PostgresDsn& dsn, 
   if (const Words* words = find_words(kOfPooler, said)) return error(words->reason, words->hard);
 
   std::string state = ask_why(dsn, deadline);
-  if (state.empty()) {
-    const Words* words = find_words(kOfTls, said);
-    return words != nullptr ? error(words->reason, words->hard) : error("connect", false);
+  PostgresError trouble = error("connect", false);
+  if (!state.empty()) trouble.what = name_ + ": " + with_state(said, state);
+  trouble.state = state;
+  // 57P03 is both ends of a server's life; in other languages than English it reads as "starting".
+  bool is_end = state == "57P03" && said.find("shutting down") != std::string::npos;
+  if (const Meaning* meaning = meaning_of(is_end ? "57P01" : state)) {
+    trouble.reason = meaning->reason;
+    trouble.hard = meaning->hard;
+  } else if (const Words* words = find_words(kOfNobody, said)) {
+    trouble.reason = words->reason;
+    trouble.hard = words->hard;
   }
-  const Meaning* meaning = meaning_of(state);
-  return PostgresError{meaning != nullptr ? meaning->reason : "connect",
-                       name_ + ": " + with_state(said, state), meaning != nullptr && meaning->hard,
-                       false, state};
+  return trouble;
 }
 
 std::variant<PostgresRows, PostgresError> PostgresClient::query(const std::string& sql,
@@ -309,15 +355,18 @@ std::variant<PostgresRows, PostgresError> PostgresClient::ask(const std::string&
   }
 
   bool is_open = connection.is_open();
+  if (!is_open) {
+    if (std::string words = session_->last_words(); !words.empty()) said = words;
+  }
   if (!is_open || guard.fired()) session_.reset();
-  std::string what = name_ + ": " + with_state(said, state);
   if (guard.fired()) return PostgresError{"timeout", name_ + ": no answer to the query in time"};
   if (const Words* words = find_words(kOfPooler, said); words != nullptr && !meaning_of(state))
     return PostgresError{words->reason, name_ + ": " + first_line(said), words->hard, false, state};
   if (!is_open) return PostgresError{"closed", name_ + ": " + first_line(said)};
   const Meaning* meaning = meaning_of(state);
-  return PostgresError{meaning != nullptr ? meaning->reason : "query", what,
-                       meaning != nullptr && meaning->hard, false, state};
+  return PostgresError{meaning != nullptr ? meaning->reason : "query",
+                       name_ + ": " + with_state(said, state), meaning != nullptr && meaning->hard,
+                       false, state};
 }
 
 }  // namespace davy::net

@@ -110,7 +110,7 @@ TEST_CASE("a standby is judged by what it hears, not by its own numbers alone") 
   CHECK(well.also[0].value == 0);
 
   SUBCASE("an idle pair is not behind, however long ago the last transaction was") {
-    pg().psql("CREATE TABLE IF NOT EXISTS mark (); DROP TABLE mark");
+    pg().psql("DROP TABLE IF EXISTS mark; CREATE TABLE mark ()");
     pair.catch_up();
     REQUIRE(lab::eventually([&] {
       return pair.standby.psql(

@@ -59,9 +59,8 @@ const ProbeKind& kind(const std::string& name) {
 }
 
 ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)
-    : net_(std::make_unique<net::Means>()) {
-  const ProbeKind& its_kind = kind(kind_name);
-  Result<std::unique_ptr<Probe>> made = its_kind.make(options_for(its_kind.options, settings));
+    : kind_(kind(kind_name)), net_(std::make_unique<net::Means>()) {
+  Result<std::unique_ptr<Probe>> made = kind_.make(options_for(kind_.options, settings));
   if (!made) throw std::runtime_error(made.error().what);
   probe_ = std::move(*made);
 }
@@ -69,7 +68,14 @@ ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)
 ProbeRunner::~ProbeRunner() = default;
 
 Outcome ProbeRunner::run(std::chrono::milliseconds timeout) {
-  return probe_->run(ProbeContext{{Deadline::in(timeout), *net_}});
+  Outcome seen = probe_->run(ProbeContext{{Deadline::in(timeout), *net_}});
+  bool is_listed =
+      seen.reason.empty() || kind_.reasons.empty() ||
+      std::any_of(kind_.reasons.begin(), kind_.reasons.end(),
+                  [&](const ProbeKind::Reason& reason) { return reason.word == seen.reason; });
+  if (!is_listed)
+    throw std::runtime_error(std::string(kind_.name) + " does not list the reason " + show(seen));
+  return seen;
 }
 
 Outcome run_probe(const std::string& kind_name, const Settings& settings,
