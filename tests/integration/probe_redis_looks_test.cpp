@@ -110,7 +110,8 @@ TEST_CASE("a replica whose primary has frozen gets old while its link is up") {
 }
 
 TEST_CASE("a cluster that covers all slots passes, one that does not fails softly") {
-  lab::Redis node({"--cluster-enabled", "yes", "--cluster-node-timeout", "500"});
+  lab::Redis node({"--cluster-enabled", "yes", "--cluster-node-timeout", "500", "--cluster-port",
+                   std::to_string(lab::free_port())});
   Outcome seen = look(node, {{"cluster", "true"}});
   INFO(lab::show(seen));
   CHECK(seen.reason == "clusterdown");
