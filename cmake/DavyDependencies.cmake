@@ -14,7 +14,7 @@ pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(pqxx REQUIRED IMPORTED_TARGET libpqxx)
 pkg_check_modules(pq REQUIRED IMPORTED_TARGET libpq)  # libpqxx is made on it
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
-pkg_check_modules(hiredis_ssl IMPORTED_TARGET hiredis_ssl)
+pkg_check_modules(hiredis_ssl QUIET IMPORTED_TARGET hiredis_ssl)  # not in Debian 12
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
 
 if(NOT TARGET yaml-cpp::yaml-cpp)  # yaml-cpp 0.7 (Debian 12) exports the name without a namespace

@@ -220,9 +220,9 @@ std::optional<RedisError> RedisClient::begin(const Call& call) {
 }
 
 std::optional<RedisError> RedisClient::connect(const Call& call) {
-  Step step(call, "connect");
   Socket socket;
   if (!target_.socket.empty()) {
+    Step step(call, "connect");
     std::variant<Socket, RedisError> made = connect_unix(target_.socket, name_);
     if (auto* error = std::get_if<RedisError>(&made)) return *error;
     socket = std::move(std::get<Socket>(made));
