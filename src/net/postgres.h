@@ -40,7 +40,8 @@ using PostgresRows = std::vector<PostgresRow>;
 
 class PostgresClient {
  public:
-  /// The session is made anew every `renew_every`, so that logging in goes on being tested.
+  /// The session is made anew every `renew_every`, so that logging in goes on being tested. For
+  /// that moment it takes a second place of the server; otherwise it never has more than one.
   PostgresClient(PostgresDsn dsn, Duration renew_every);
   ~PostgresClient();
 
