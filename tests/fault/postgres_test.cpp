@@ -293,8 +293,11 @@ TEST_CASE("a cluster that is close to wraparound warns with the database") {
   lab::Finished jumped = lab::run(
       {{old.bin() + "/pg_resetwal", "-D", old.dir() / "data", "-x", "1700000000"}, {}, "postgres"});
   REQUIRE_MESSAGE(jumped.code == 0, jumped.output);
-  lab::write_file(old.dir() / "data/pg_xact/0655", std::string(256 * 1024, '\0'));
-  REQUIRE(lab::run({{"chown", "postgres", old.dir() / "data/pg_xact/0655"}}).code == 0);
+  lab::Finished made = lab::run({{"dd", "if=/dev/zero", "of=" + (old.dir() / "data/pg_xact/0655"),
+                                  "bs=256k", "count=1", "status=none"},
+                                 {},
+                                 "postgres"});
+  REQUIRE_MESSAGE(made.code == 0, made.output);
   old.start({"autovacuum_freeze_max_age=2000000000"});
   Outcome seen = look(old, {{"wraparound", "true"}});
   INFO(lab::show(seen));
