@@ -12,7 +12,9 @@ find_package(PkgConfig REQUIRED)
 # Debian builds cpp-httplib into a shared library: without the .pc file's defines it crashes at run time.
 pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(pqxx REQUIRED IMPORTED_TARGET libpqxx)
+pkg_check_modules(pq REQUIRED IMPORTED_TARGET libpq)  # libpqxx is made on it
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(hiredis_ssl QUIET IMPORTED_TARGET hiredis_ssl)  # not in Debian 12
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 

@@ -1,221 +1,325 @@
-// PostgreSQL: a query of the owner's choice succeeds.
+// PostgreSQL: a query of the owner's choice succeeds, the server has the expected role, and, where
+// a limit is set, is not full, not locked, not behind.
 //
-// Fails on: resolve, refused, unreachable, timeout, closed, tls, too_many_connections, starting,
-// stopping, query, connect (any other refusal); hard on auth, no_such_database, settings and on
-// queries that are wrong in themselves. Keeps its connection: at the server's limit a new one would
+// Fails on: what net/postgres.h cannot do; hard on the wrong role; connections and lag above their
+// limits. Warns on what somebody should look at: a lock queue, old transactions, invalid indexes,
+// wraparound, a migration's lock. Keeps its one connection: at the server's limit a new one would
 // not get in, and each costs the server a process.
 // A query never outlasts the deadline. Connecting may, by the 2 s that are libpq's shortest
 // timeout.
 
+#include "net/postgres.h"
+
 #include <fmt/format.h>
-#include <algorithm>
-#include <chrono>
+
 #include <memory>
 #include <optional>
-#include <pqxx/connection>
-#include <pqxx/except>
-#include <pqxx/nontransaction>
 
-#include "base/text.h"
+#include "base/units.h"
 #include "davy/probe.h"
-#include "net/means.h"
-#include "net/postgres_dsn.h"
-#include "net/socket.h"
+#include "probes/advisory_lock.h"
+#include "probes/findings.h"
+#include "probes/postgres_looks.h"
+#include "probes/postgres_outcome.h"
 
 namespace davy::probe {
 namespace {
 
-/// While connecting, libpq gives the server's error as text only, in the server's language. What is
-/// not recognised is "connect", which is soft.
-struct Hint {
-  std::string_view text;
-  std::string_view also;  // must occur too
-  const char* reason;
-  bool hard = false;
+constexpr int kOldestForLocks = 140000;
+// autovacuum_freeze_max_age is where the server begins by itself; beyond this it does not keep up.
+constexpr double kWraparoundFactor = 1.5;
+constexpr double kFailsafeAge = 1.6e9;  // vacuum_failsafe_age's default
+
+struct Settings {
+  std::string query;
+  std::string expect;
+  std::optional<double> max_connections_used;
+  std::optional<Duration> max_lock_wait;
+  std::optional<Duration> max_transaction;
+  std::optional<Duration> max_lag;
+  bool invalid_indexes = false;
+  bool wraparound = false;
+  std::string advisory_lock;  // "" = do not look
 };
-constexpr Hint kHints[] = {
-    {"Connection refused", "", "refused"},
-    {"No such file or directory", "", "refused"},  // a Unix socket
-    {"timeout expired", "", "timeout"},
-    {"Connection timed out", "", "timeout"},
-    {"could not translate host name", "", "resolve"},
-    {"No route to host", "", "unreachable"},
-    {"unreachable", "", "unreachable"},
-    {"authentication failed", "", "auth", Outcome::kHard},
-    {"no password supplied", "", "auth", Outcome::kHard},
-    {"pg_hba.conf", "", "auth", Outcome::kHard},
-    {"not permitted to log in", "", "auth", Outcome::kHard},
-    {"role \"", "does not exist", "auth", Outcome::kHard},
-    {"no such user", "", "auth", Outcome::kHard},  // PgBouncer
-    {"database \"", "does not exist", "no_such_database", Outcome::kHard},
-    {"no such database", "", "no_such_database", Outcome::kHard},  // PgBouncer
-    {"too many clients", "", "too_many_connections"},
-    {"too many connections", "", "too_many_connections"},
-    {"remaining connection slots", "", "too_many_connections"},
-    {"no more connections allowed", "", "too_many_connections"},  // PgBouncer
-    {"starting up", "", "starting"},
-    {"not yet accepting connections", "", "starting"},
-    {"in recovery mode", "", "starting"},
-    {"shutting down", "", "stopping"},
-    {"invalid connection option", "", "settings", Outcome::kHard},
-    {"invalid sslmode", "", "settings", Outcome::kHard},
-    {"unsupported startup parameter", "", "settings", Outcome::kHard},  // PgBouncer and options=
-    {"server closed the connection", "", "closed"},
-    {"Connection reset", "", "closed"},
-    {"certificate", "", "tls"},
-    {"SSL", "", "tls"},
-};
-
-/// The first line; the others repeat the query or ask whether the server is running.
-std::string first_line(std::string_view s) {
-  return text::valid_utf8(text::trim(s.substr(0, s.find('\n'))));
-}
-
-Outcome explain_connect(const std::string& what, std::string_view said) {
-  std::string message = what + ": " + first_line(said);
-  if (said.find("Too many open files") != std::string_view::npos)
-    return Outcome::unable("resources", message);
-  for (const Hint& hint : kHints) {
-    if (said.find(hint.text) != std::string_view::npos &&
-        said.find(hint.also) != std::string_view::npos) {
-      return Outcome::failed(hint.reason, message, hint.hard);
-    }
-  }
-  return Outcome::failed("connect", message);
-}
-
-/// PostgreSQL manual, appendix A: the first two characters of an SQLSTATE are its class.
-Outcome explain_query(const std::string& what, const std::string& state, std::string_view said) {
-  std::string message =
-      what + ": " + first_line(said) + " (SQLSTATE " + (state.empty() ? "none" : state) + ")";
-  std::string its_class = state.substr(0, 2);
-  if (state == "57014")
-    return Outcome::failed("timeout", message);  // the server's statement_timeout
-  if (state == "57P03") return Outcome::failed("starting", message);
-  if (state == "53300") return Outcome::failed("too_many_connections", message);
-  if (state == "3D000") return Outcome::failed("no_such_database", message, Outcome::kHard);
-  if (its_class == "28") return Outcome::failed("auth", message, Outcome::kHard);
-  // Syntax, missing tables, missing rights: asking again will not help.
-  bool is_wrong_in_itself = its_class == "42" || its_class == "3F";
-  return Outcome::failed("query", message, is_wrong_in_itself);
-}
 
 struct Postgres final : Probe {
-  Postgres(net::PostgresDsn dsn, std::string query)
-      : dsn_(std::move(dsn)), query_(std::move(query)), name_("postgres " + dsn_.where()) {}
+  Postgres(net::PostgresDsn dsn, Duration renew_every, Settings settings)
+      : client_(std::move(dsn), renew_every), set_(std::move(settings)) {}
 
   Outcome run(const ProbeContext& ctx) override {
     Time start = machine_clock().now();
-    bool was_kept = connection_ != nullptr;
-    Outcome seen = attempt(ctx);
-    // A kept connection that the server closed in the meantime says nothing about the server.
-    if (was_kept && seen.reason == "closed" && !ctx.deadline.expired()) seen = attempt(ctx);
+    Outcome seen = ask(ctx);
     return std::move(seen).measured(seconds(machine_clock().now() - start), "s");
   }
 
  private:
-  Outcome attempt(const ProbeContext& ctx) {
-    if (!connection_) {
-      if (std::optional<Outcome> trouble = connect(ctx)) return *trouble;
+  Outcome ask(const ProbeContext& ctx) {
+    if (std::optional<net::PostgresError> trouble = client_.begin(ctx)) return outcome_of(*trouble);
+    std::variant<net::PostgresRows, net::PostgresError> answer = client_.query(set_.query, ctx);
+    if (const auto* error = std::get_if<net::PostgresError>(&answer)) return outcome_of(*error);
+
+    Findings findings;
+    if (client_.crowded())
+      findings.add(Outcome::warned("too_many_connections",
+                                   client_.crowded()->what + "; the check's own session works"));
+    if (std::string sql = looks(findings); !sql.empty()) {
+      answer = client_.query(sql, ctx);
+      if (const auto* error = std::get_if<net::PostgresError>(&answer)) return outcome_of(*error);
+      judge(std::get<net::PostgresRows>(answer), findings);
     }
-    Outcome seen;
-    bool is_usable;
-    {
-      // On a descriptor of our own: libpq closes its own when a connection breaks.
-      net::Socket second = net::Socket::duplicate_of(connection_->sock());
-      if (!second) return Outcome::unable("resources", name_ + ": no descriptors left");
-      net::Watchdog::Guard guard(ctx.net.watchdog, ctx.deadline, second.fd());
-      seen = ask(guard, ctx.deadline);
-      is_usable = connection_->is_open() && !guard.fired();
-    }
-    if (!is_usable) connection_.reset();
-    return seen;
+    return std::move(findings).worst();
   }
 
-  /// Tries the host's addresses in turn, each with its share of the time.
-  std::optional<Outcome> connect(const ProbeContext& ctx) {
-    Deadline deadline = ctx.deadline;
-    net::PostgresDsn dsn = dsn_;
-    std::vector<std::string> addresses = {""};
-    if (dsn.is_tcp() && !dsn.has("hostaddr")) {
-      Result<std::vector<std::string>> found =
-          ctx.net.resolver.resolve(dsn.get("host"), ctx.deadline);
-      if (!found) return Outcome::failed("resolve", name_ + ": " + found.error().what);
-      addresses = *found;
+  std::string looks(Findings& findings) const {
+    std::vector<std::string> wanted;
+    if (set_.expect != "any") wanted.push_back(role_look());
+    if (set_.max_connections_used) wanted.push_back(connections_look());
+    if (set_.max_lock_wait && client_.server_version() < kOldestForLocks) {
+      findings.add(Outcome::warned("unsupported", said("max_lock_wait needs PostgreSQL 14")));
+    } else if (set_.max_lock_wait) {
+      wanted.push_back(lock_look());
     }
-
-    Outcome last = Outcome::failed("timeout", name_ + ": no time left to connect");
-    for (std::size_t i = 0; i < addresses.size() && !deadline.expired(); ++i) {
-      if (!addresses[i].empty()) dsn.settings["hostaddr"] = addresses[i];
-      auto still_to_try = static_cast<Duration::rep>(addresses.size() - i);
-      auto share = std::chrono::ceil<std::chrono::seconds>(deadline.left() / still_to_try);
-      dsn.settings["connect_timeout"] =
-          std::to_string(std::max<long>(1, share.count()));  // 0 = for ever
-      try {
-        connection_ = std::make_unique<pqxx::connection>(dsn.conninfo());
-        return std::nullopt;
-      } catch (const std::exception& e) {
-        last = explain_connect(name_, e.what());
-      }
-      bool is_about_address =
-          last.reason == "refused" || last.reason == "timeout" || last.reason == "unreachable";
-      if (!is_about_address) break;
-    }
-    return last;
+    if (set_.max_transaction) wanted.push_back(transaction_look());
+    if (set_.max_lag) wanted.push_back(lag_look());
+    if (set_.max_transaction || set_.max_lag) wanted.push_back(monitor_look());
+    if (set_.invalid_indexes) wanted.push_back(index_look());
+    if (set_.wraparound) wanted.push_back(wraparound_look());
+    if (!set_.advisory_lock.empty()) wanted.push_back(advisory_look());
+    return text::join(wanted, " UNION ALL ");
   }
 
-  Outcome ask(const net::Watchdog::Guard& guard, Deadline deadline) {
-    // A server does not notice that its client has gone while it works: without a limit of its own,
-    // each run would leave one more query behind. In one message, hence one transaction, so that
-    // the setting ends with it, also behind PgBouncer. A bit earlier than our guard, so that the
-    // session survives.
-    long long limit_ms = std::max<long long>(1, deadline.left_ms().count() * 9 / 10);
-    std::string message = fmt::format("SET LOCAL statement_timeout = {}; {}", limit_ms, query_);
-    std::string state;
-    std::string said;
-    try {
-      pqxx::nontransaction work(*connection_);
-      work.exec(message);
-      return Outcome::passed();
-    } catch (const pqxx::sql_error& e) {
-      state = e.sqlstate();
-      said = e.what();
-    } catch (const std::exception& e) {
-      said = e.what();
-    }
-    if (guard.fired())
-      return Outcome::failed("timeout", name_ + ": no answer to the query in time");
-    if (!connection_->is_open()) return Outcome::failed("closed", name_ + ": " + first_line(said));
-    return explain_query(name_, state, said);
+  void judge(const net::PostgresRows& rows, Findings& findings) const {
+    if (set_.expect != "any") judge_role(row_of_look(rows, "role"), findings);
+    if (set_.max_connections_used) judge_connections(row_of_look(rows, "connections"), findings);
+    if (LookRow row = row_of_look(rows, "lock"); set_.max_lock_wait) judge_lock(row, findings);
+    if (set_.max_transaction) judge_transaction(rows, findings);
+    if (set_.max_lag) judge_lag(rows, findings);
+    if (set_.invalid_indexes) judge_indexes(row_of_look(rows, "index"), findings);
+    if (set_.wraparound) judge_wraparound(row_of_look(rows, "wraparound"), findings);
+    if (!set_.advisory_lock.empty()) judge_advisory(rows_of_look(rows, "advisory"), findings);
   }
 
-  const net::PostgresDsn dsn_;
-  const std::string query_;
-  const std::string name_;
-  std::unique_ptr<pqxx::connection> connection_;
+  std::string said(const std::string& what) const { return client_.name() + ": " + what; }
+
+  void judge_role(const LookRow& row, Findings& findings) const {
+    bool is_standby = row.is_true(0);
+    if (is_standby != (set_.expect == "standby")) {
+      findings.add(Outcome::failed("role",
+                                   said(fmt::format("expected {}, is a {}", set_.expect,
+                                                    is_standby ? "standby" : "primary")),
+                                   Outcome::kHard));
+    } else if (!is_standby && row.is_true(1)) {
+      findings.add(Outcome::failed("read_only",
+                                   said("expected primary, its transactions are read-only "
+                                        "(default_transaction_read_only)"),
+                                   Outcome::kHard));
+    }
+  }
+
+  void judge_connections(const LookRow& row, Findings& findings) const {
+    double places = std::max(1.0, row.number(1));
+    double used = row.number(0) / places;
+    findings.measured("connections_used", used, "ratio");
+    findings.level_of_fail(used, *set_.max_connections_used);
+    if (used <= *set_.max_connections_used) return;
+    findings.add(Outcome::failed(
+        "connections", said(fmt::format("{:.0f} of {:.0f} connections used ({}), limit {}",
+                                        row.number(0), places, units::show_percent(used),
+                                        units::show_ratio(*set_.max_connections_used)))));
+  }
+
+  void judge_lock(const LookRow& row, Findings& findings) const {
+    double waits = row.number(1);
+    findings.measured("lock_wait", waits, "s");
+    findings.level_of_warn(waits, seconds(*set_.max_lock_wait));
+    if (waits <= seconds(*set_.max_lock_wait)) return;
+    Outcome queue = Outcome::warned(
+        "lock_queue",
+        said(fmt::format("an exclusive lock on {} has been waited for for {}, with {} behind it, "
+                         "limit {}: a migration blocks the table",
+                         text::quoted(row.text(0)), units::show_latency(waits), row.text(2),
+                         units::show(*set_.max_lock_wait))));
+    queue.blocks_deploy = true;
+    findings.add(std::move(queue));
+  }
+
+  void judge_transaction(const net::PostgresRows& rows, Findings& findings) const {
+    if (is_blind(rows, "max_transaction", findings)) return;
+    LookRow row = row_of_look(rows, "transaction");
+    double age = row.number(0);
+    findings.measured("longest_transaction", age, "s");
+    findings.level_of_warn(age, seconds(*set_.max_transaction));
+    if (age <= seconds(*set_.max_transaction)) return;
+    findings.add(Outcome::warned(
+        "long_transaction",
+        said(fmt::format("a transaction is {} old ({}), limit {}", units::show_latency(age),
+                         row.text(1), units::show(*set_.max_transaction)))));
+  }
+
+  void judge_lag(const net::PostgresRows& rows, Findings& findings) const {
+    LookRow row = row_of_look(rows, "lag");
+    if (!row.is_true(0)) return;  // a primary is not behind
+    if (row.is_true(1) && is_blind(rows, "max_lag", findings)) return;
+    auto broken = [&](const std::string& what) {
+      findings.add(Outcome::failed("not_streaming", said(what)));
+    };
+    if (!row.is_true(1))
+      return broken("the standby receives nothing: no connection to its primary");
+    if (row.text(2) != "streaming")
+      return broken("the standby does not stream, it is " + text::quoted(row.text(2)));
+    if (row.number(3) > row.number(4))
+      return broken(fmt::format("nothing came from the primary for {}, expected within {}",
+                                units::show_latency(row.number(3)),
+                                units::show_latency(row.number(4))));
+    double lag = row.number(5);
+    findings.measured("lag", lag, "s");
+    findings.level_of_fail(lag, seconds(*set_.max_lag));
+    if (lag > seconds(*set_.max_lag))
+      findings.add(Outcome::failed(
+          "lag", said(fmt::format("{} behind its primary, limit {}", units::show_latency(lag),
+                                  units::show(*set_.max_lag)))));
+  }
+
+  /// The views hide what this look needs.
+  bool is_blind(const net::PostgresRows& rows, std::string_view option, Findings& findings) const {
+    LookRow monitor = row_of_look(rows, "monitor");
+    if (monitor.is_true(0)) return false;
+    findings.add(Outcome::warned(
+        "no_permission",
+        said(fmt::format("{} cannot be judged: GRANT pg_monitor TO {}", option, monitor.text(1)))));
+    return true;
+  }
+
+  void judge_indexes(const LookRow& row, Findings& findings) const {
+    double count = row.number(0);
+    findings.measured("invalid_indexes", count, "1");
+    if (count == 0) return;
+    findings.add(Outcome::warned(
+        "invalid_index",
+        said(fmt::format("{}, such as {}: a CREATE INDEX CONCURRENTLY failed; drop and build again",
+                         text::counted(count, "invalid index", "invalid indexes"),
+                         text::quoted(row.text(1))))));
+  }
+
+  void judge_wraparound(const LookRow& row, Findings& findings) const {
+    double xids = row.number(1);
+    double mxids = row.number(3);
+    findings.measured("xid_age", xids, "1");
+    findings.measured("mxid_age", mxids, "1");
+    bool is_urgent = std::max(xids, mxids) > kFailsafeAge;
+    bool is_late =
+        xids > kWraparoundFactor * row.number(2) || mxids > kWraparoundFactor * row.number(4);
+    if (!is_urgent && !is_late) return;
+    findings.add(Outcome::warned(
+        is_urgent ? "wraparound_near" : "wraparound",
+        said(fmt::format("database {} has not been frozen for {} transactions ({} multixacts){}: "
+                         "vacuum it",
+                         text::quoted(row.text(0)), text::grouped(xids), text::grouped(mxids),
+                         is_urgent ? "; at 2,000,000,000 it stops" : ""))));
+  }
+
+  void judge_advisory(const std::vector<LookRow>& rows, Findings& findings) const {
+    for (const LookRow& row : rows) {
+      std::optional<std::int64_t> key = advisory_key(set_.advisory_lock, row.text(0));
+      if (!key || std::to_string(*key) != row.text(1)) continue;
+      Outcome migrating = Outcome::warned(
+          "migrating", said(fmt::format("a migration is running: pid {} holds the advisory lock {}",
+                                        row.text(2), set_.advisory_lock)));
+      migrating.blocks_deploy = true;
+      return findings.add(std::move(migrating));
+    }
+  }
+
+  net::PostgresClient client_;
+  const Settings set_;
 };
+
+std::optional<Duration> limit(const Options& options, std::string_view name) {
+  return options.has(name) ? std::optional(options.duration(name)) : std::nullopt;
+}
+
+Result<std::unique_ptr<Probe>> make(const Options& options) {
+  Result<net::PostgresDsn> dsn = net::parse_postgres_dsn(options.text("dsn"));
+  if (!dsn) return Error{dsn.error().what, "dsn"};
+  Settings settings;
+  settings.query = options.text("query");
+  settings.expect = options.text("expect");
+  if (options.has("max_connections_used"))
+    settings.max_connections_used = options.number("max_connections_used");
+  settings.max_lock_wait = limit(options, "max_lock_wait");
+  settings.max_transaction = limit(options, "max_transaction");
+  settings.max_lag = limit(options, "max_lag");
+  if (settings.max_lag && settings.expect == "primary")
+    return Error{"is for a standby, but expect is primary", "max_lag"};
+  settings.invalid_indexes = options.flag("invalid_indexes");
+  settings.wraparound = options.flag("wraparound");
+  if (options.has("advisory_lock")) settings.advisory_lock = options.text("advisory_lock");
+  if (!settings.advisory_lock.empty() && !advisory_key(settings.advisory_lock, ""))
+    return Error{text::quoted(settings.advisory_lock) +
+                     " is no tool that is known (rails, prisma) and no number of a lock",
+                 "advisory_lock"};
+  return std::unique_ptr<Probe>(
+      new Postgres(std::move(*dsn), options.duration("reconnect_every"), std::move(settings)));
+}
 
 }  // namespace
 
 extern const ProbeKind postgres{
     .name = "postgres",
-    .summary = "A PostgreSQL server answers a query.",
+    .summary = "A PostgreSQL server answers a query, has the expected role, and keeps its limits.",
     .reach = ProbeKind::Reach::Remote,
     .options =
         {
             {"dsn", OptionType::Secret, kRequired, "",
-             "postgresql://user:password@host/database or \"host=... user=...\"; one host"},
+             "postgresql://user:password@host/database or \"host=... user=...\"; one host, "
+             "PgBouncer too"},
             {"query", OptionType::Text, kOptional, "SELECT 1",
              "must succeed, in a transaction; its rows are not looked at"},
+            {"expect",
+             OptionType::Choice,
+             kOptional,
+             "any",
+             "the role it must have; a primary must also take writes",
+             {"any", "primary", "standby"}},
+            {"reconnect_every", OptionType::Duration, kOptional, "5m",
+             "a new session this often, so that logging in goes on being tested"},
+            {"max_connections_used", OptionType::Ratio, kOptional, "",
+             "fails when more of the places for ordinary users are taken, in all databases"},
+            {"max_lock_wait", OptionType::Duration, kOptional, "",
+             "warns, and blocks deploys, when an exclusive lock on a table is waited for longer "
+             "than this with others behind it (PostgreSQL 14)"},
+            {"max_transaction", OptionType::Duration, kOptional, "",
+             "warns when a transaction, also an idle or a prepared one, is older; needs "
+             "pg_monitor"},
+            {"max_lag", OptionType::Duration, kOptional, "",
+             "fails when a standby is further behind, or when nothing arrives from its primary, "
+             "which shows after 3/4 of wal_receiver_timeout; needs pg_monitor"},
+            {"invalid_indexes", OptionType::Flag, kOptional, "false",
+             "warns about indexes that a failed CREATE INDEX CONCURRENTLY left in this database"},
+            {"wraparound", OptionType::Flag, kOptional, "false",
+             "warns when vacuum falls behind: 1.5 times autovacuum_freeze_max_age"},
+            {"advisory_lock", OptionType::Text, kOptional, "",
+             "warns, and blocks deploys, while a migration holds its lock: rails, prisma, or the "
+             "number of a lock"},
         },
-    .example = "{ dsn: \"postgresql://app@127.0.0.1/shop\" }",
-    .make = [](const Options& options) -> Result<std::unique_ptr<Probe>> {
-      Result<net::PostgresDsn> dsn = net::parse_postgres_dsn(options.text("dsn"));
-      if (!dsn) return Error{dsn.error().what, "dsn"};
-      dsn->set_default("application_name", "davy");
-      dsn->set_default("gssencmode", "disable");  // saves a round trip and a search for tickets
-      return std::unique_ptr<Probe>(new Postgres(*dsn, options.text("query")));
-    },
+    .example =
+        "{ dsn: \"postgresql://app@127.0.0.1/shop\", expect: primary, "
+        "max_connections_used: 90%, max_lock_wait: 2s }",
+    .reasons = with_postgres_reasons({
+        {"role", "a standby where a primary is expected, or the other way round", true},
+        {"connections", "more connections used than max_connections_used"},
+        {"lock_queue", "a table's exclusive lock is waited for, and others behind it (warning)"},
+        {"long_transaction", "older than max_transaction: it holds back vacuum (warning)"},
+        {"lag", "a standby further behind than max_lag"},
+        {"not_streaming", "a standby that hears nothing from its primary"},
+        {"invalid_index", "left by a failed CREATE INDEX CONCURRENTLY (warning)"},
+        {"wraparound", "vacuum does not keep up with freezing (warning)"},
+        {"wraparound_near", "beyond vacuum_failsafe_age: act now (warning)"},
+        {"migrating", "a migration holds its advisory lock (warning)"},
+        {"no_permission", "a look needs a grant, which the message names (warning)"},
+        {"unsupported", "the server is too old for a look (warning)"},
+    }),
+    .make = make,
 };
 
 }  // namespace davy::probe

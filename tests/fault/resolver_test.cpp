@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "base/child.h"
-#include "lab/name_server.h"
+#include "lab/dns_server.h"
 #include "lab/process.h"
 #include "lab/server.h"
 #include "net/means.h"
@@ -15,7 +15,6 @@
 
 using namespace davy;
 using namespace std::chrono_literals;
-using Mode = lab::NameServer::Mode;
 
 namespace {
 
@@ -41,8 +40,8 @@ void run_inside(const std::string& inner) {
 }  // namespace
 
 TEST_CASE("inner: a dead resolver" * doctest::skip()) {
-  lab::NameServer server;
-  server.become(Mode::Silent);
+  lab::DnsServer server({.records = {"127.0.0.1"}}, "127.0.0.1", 53);
+  server.answer_from_now_on({.is_silent = true});
   net::Means means;
   Time began = machine_clock().now();
   Result<List> seen = means.resolver.resolve("db.test", Deadline::in(400ms));
@@ -53,22 +52,22 @@ TEST_CASE("inner: a dead resolver" * doctest::skip()) {
   CHECK(took < 4s);  // libc's own patience is 10 s
   CHECK(means.resolver.timeouts() == 1);
   CHECK(means.helpers.killed() == 1);
-  int asked = server.asked();
+  int asked = server.questions();
   std::vector<std::jthread> callers;
   for (int i = 0; i < 20; ++i) {
     callers.emplace_back(
         [&] { CHECK_FALSE(means.resolver.resolve("db.test", Deadline::in(400ms))); });
   }
   callers.clear();
-  CHECK(server.asked() == asked);  // told at once
+  CHECK(server.questions() == asked);  // told at once
   CHECK(means.helpers.alive() == 0);
   // A name that needs no name server still works, and so does a connection to it.
   CHECK(means.resolver.resolve("localhost", Deadline::in(10s)));
 }
 
 TEST_CASE("inner: a connection to a name nobody resolves" * doctest::skip()) {
-  lab::NameServer server;
-  server.become(Mode::Silent);
+  lab::DnsServer server({.records = {"127.0.0.1"}}, "127.0.0.1", 53);
+  server.answer_from_now_on({.is_silent = true});
   net::Means means;
   auto made = net::connect_tcp({"db.test", 5432}, {Deadline::in(300ms), means});
   REQUIRE(std::holds_alternative<net::ConnectError>(made));
@@ -76,21 +75,21 @@ TEST_CASE("inner: a connection to a name nobody resolves" * doctest::skip()) {
 }
 
 TEST_CASE("inner: answers and failures" * doctest::skip()) {
-  lab::NameServer server;
+  lab::DnsServer server({.records = {"127.0.0.1"}}, "127.0.0.1", 53);
   net::Means means;
-  server.become(Mode::Address, "127.0.0.7");
+  server.answer_from_now_on({.records = {"127.0.0.7"}});
   Result<List> found = means.resolver.resolve("db.test", Deadline::in(10s));
   REQUIRE(found);
   CHECK(*found == List{"127.0.0.7"});
   CHECK(means.helpers.started() == 1);
 
-  server.become(Mode::NoSuchName);
+  server.answer_from_now_on({.rcode = 3});
   Result<List> missing = means.resolver.resolve("nobody.test", Deadline::in(10s));
   REQUIRE_FALSE(missing);
   CHECK(missing.error().what.find("Name or service not known") != std::string::npos);
   CHECK(means.resolver.timeouts() == 0);
 
-  server.become(Mode::Failure);
+  server.answer_from_now_on({.rcode = 2});
   Result<List> failed = means.resolver.resolve("broken.test", Deadline::in(10s));
   REQUIRE_FALSE(failed);
   CHECK(failed.error().what.find("did not answer (Temporary failure") != std::string::npos);
@@ -99,8 +98,8 @@ TEST_CASE("inner: answers and failures" * doctest::skip()) {
 }
 
 TEST_CASE("inner: a slow resolver" * doctest::skip()) {
-  lab::NameServer server;
-  server.become(Mode::Address, "127.0.0.7", 300ms);
+  lab::DnsServer server({.records = {"127.0.0.1"}}, "127.0.0.1", 53);
+  server.answer_from_now_on({.records = {"127.0.0.7"}, .late = 300ms});
   net::Means means;
   CHECK_FALSE(means.resolver.resolve("db.test", Deadline::in(50ms)));
   // Somebody with the time for it gets the answer all the same.
@@ -110,19 +109,21 @@ TEST_CASE("inner: a slow resolver" * doctest::skip()) {
 }
 
 TEST_CASE("inner: a resolver of two minds" * doctest::skip()) {
-  lab::NameServer server;
+  lab::DnsServer server({.records = {"127.0.0.1"}}, "127.0.0.1", 53);
   net::Means means;
-  server.become(Mode::Address, "127.0.0.7");
+  server.answer_from_now_on({.records = {"127.0.0.7"}});
   CHECK(means.resolver.resolve("db.test", Deadline::in(10s)));
-  server.become(Mode::Silent);
-  int asked = server.asked();
+  server.answer_from_now_on({.is_silent = true});
+  int asked = server.questions();
   for (int i = 0; i < 50; ++i) {
     Result<List> seen = means.resolver.resolve("db.test", Deadline::in(1s));
     CHECK((seen && *seen == List{"127.0.0.7"}));
   }
-  CHECK(server.asked() == asked);  // it is fresh for a while
+  CHECK(server.questions() == asked);  // it is fresh for a while
   for (int i = 0; i < 3; ++i) {
-    server.become(i % 2 == 0 ? Mode::NoSuchName : Mode::Address, "127.0.0.8");
+    bool is_missing = i % 2 == 0;
+    server.answer_from_now_on(is_missing ? lab::DnsServer::Answer{.rcode = 3}
+                                         : lab::DnsServer::Answer{.records = {"127.0.0.8"}});
     Result<List> seen = means.resolver.resolve("flips.test", Deadline::in(10s));
     CHECK(static_cast<bool>(seen) == (i % 2 == 1));
     if (seen) break;  // from here on it is remembered

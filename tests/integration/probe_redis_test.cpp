@@ -4,6 +4,7 @@
 #include "lab/process.h"
 #include "lab/redis.h"
 #include "lab/server.h"
+#include "net/redis.h"
 
 using namespace davy;
 using namespace std::chrono_literals;
@@ -103,7 +104,8 @@ TEST_CASE("a user who may not ask for the role fails hard with the command's nam
   lab::Redis redis({"--user", "probe", "on", ">secret", "+ping"});
   CHECK(probe(redis.url("probe:secret")).kind == Outcome::Kind::Pass);
   Outcome seen = probe(redis.url("probe:secret"), "primary");
-  CHECK(seen.reason == "auth");
+  CHECK(seen.reason == "permission");
+  CHECK(seen.hard);
   CHECK(seen.message.find("ROLE") != std::string::npos);
 }
 
@@ -206,15 +208,17 @@ TEST_CASE("an endless answer ends at the deadline at the latest") {
 }
 
 TEST_CASE("wrong Redis URLs are refused without their password") {
-  for (std::string bad :
-       {"http://:hunter2@h", "h:6379", "redis://", "redis://:hunter2@h/zero",
-        "redis://:hunter2@h/-1", "redis://:hunter2@h:0", "redis://:hunter2@h?db=1",
-        "redis://:hunter2@a,b", "rediss://:hunter2@h"}) {
+  for (std::string bad : {"http://:hunter2@h", "h:6379", "redis://", "redis://:hunter2@h/zero",
+                          "redis://:hunter2@h/-1", "redis://:hunter2@h:0",
+                          "redis://:hunter2@h?db=1", "redis://:hunter2@a,b"}) {
     CAPTURE(bad);
     std::string refusal = lab::refusal("redis", {{"url", bad}});
     CHECK(refusal != "");
     CHECK(refusal.find("hunter2") == std::string::npos);
   }
-  CHECK(lab::refusal("redis", {{"url", "rediss://h"}}).find("TLS") != std::string::npos);
+  std::string tls = lab::refusal("redis", {{"url", "rediss://:hunter2@h"}});
+  CHECK((tls == "") == net::redis_has_tls());
+  CHECK((tls == "" || tls.find("TLS") != std::string::npos));
+  CHECK(tls.find("hunter2") == std::string::npos);
   CHECK(lab::refusal("redis", {{"url", "redis://h"}}) == "");
 }

@@ -79,9 +79,16 @@ ProbeRunner::~ProbeRunner() = default;
 
 Outcome ProbeRunner::run(std::chrono::milliseconds timeout) {
   ProbeContext ctx{{Deadline::in(timeout), *net_}, "test"};
-  if (kind_.runner == ProbeKind::Runner::Helper)
-    return run_in_helper(net_->helpers, kind_, options_, ctx);
-  return probe_->run(ctx);
+  Outcome seen = kind_.runner == ProbeKind::Runner::Helper
+                     ? run_in_helper(net_->helpers, kind_, options_, ctx)
+                     : probe_->run(ctx);
+  bool is_listed =
+      seen.reason.empty() || seen.reason == "helper_died" ||  // which any kind in a helper may say
+      std::any_of(kind_.reasons.begin(), kind_.reasons.end(),
+                  [&](const ProbeKind::Reason& reason) { return reason.word == seen.reason; });
+  if (!is_listed)
+    throw std::runtime_error(std::string(kind_.name) + " does not list the reason " + show(seen));
+  return seen;
 }
 
 Outcome run_probe(const std::string& kind_name, const Settings& settings,

@@ -26,6 +26,7 @@ class ProbeRunner {
   /// Throws when the kind refuses the settings.
   ProbeRunner(const std::string& kind_name, const Settings& settings);
   ~ProbeRunner();
+  /// Throws when the reason is none that the kind lists.
   Outcome run(std::chrono::milliseconds timeout = std::chrono::seconds(10));
 
  private:

@@ -14,7 +14,8 @@ Redis::Redis(std::vector<std::string> arguments)
 
 void Redis::start() {
   Command command{{"redis-server", "--port", std::to_string(port_), "--bind", "127.0.0.1", "--dir",
-                   dir_.path(), "--save", "", "--appendonly", "no", "--daemonize", "no"}};
+                   dir_.path(), "--save", "", "--appendonly", "no", "--daemonize", "no",
+                   "--repl-diskless-sync-delay", "0"}};
   command.argv.insert(command.argv.end(), arguments_.begin(), arguments_.end());
   process_.reset();
   process_.emplace(command);

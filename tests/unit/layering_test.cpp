@@ -51,8 +51,9 @@ Allowed rooms() {
 /// Heavy libraries, and the only files that may include them.
 const std::vector<std::pair<std::string, std::set<std::string>>> kHeavy{
     {"httplib.h", {"src/serve/front.cpp", "src/net/http_client.cpp"}},
-    {"pqxx/", {"probes/postgres.cpp"}},
-    {"hiredis/", {"probes/redis.cpp"}},
+    {"pqxx/", {"src/net/postgres.cpp"}},
+    {"libpq-fe.h", {"src/net/postgres.cpp"}},
+    {"hiredis/", {"src/net/redis.cpp"}},
     {"CLI/", {"src/app/cli.cpp"}},
     {"yaml-cpp/", {"src/config/read.cpp"}},
     {"nghttp2/", {"src/net/grpc_call.cpp"}},

@@ -55,11 +55,11 @@ std::string cell(std::string_view text) {
 }
 
 std::string section(const ProbeKind& kind) {
-  std::string out = fmt::format("## {}\n\n{} {}\n{}{}\n\n", kind.name, kind.summary, where(kind),
-                                may_decide(kind),
-                                kind.is_weak ? " Weak: says little when it passes." : "");
-  out += fmt::format("```yaml\n- {{ name: {}, {}: {} }}\n```\n\n", kind.name, kind.name,
-                     kind.example);
+  std::string out =
+      fmt::format("## {}\n\n{} {}\n{}{}\n\n", kind.name, kind.summary, where(kind),
+                  may_decide(kind), kind.is_weak ? " Weak: says little when it passes." : "");
+  out +=
+      fmt::format("```yaml\n- {{ name: {}, {}: {} }}\n```\n\n", kind.name, kind.name, kind.example);
   if (!kind.options.empty()) {
     out += "| setting | | default | |\n|---|---|---|---|\n";
     for (const OptionSpec& spec : kind.options) {
@@ -81,9 +81,9 @@ std::string section(const ProbeKind& kind) {
 }  // namespace
 
 std::string describe(const ProbeKind& kind) {
-  std::string out = fmt::format("{}: {}\n{}\n{}\n\n  - {{ name: {}, {}: {} }}\n", kind.name,
-                                kind.summary, where(kind), may_decide(kind), kind.name, kind.name,
-                                kind.example);
+  std::string out =
+      fmt::format("{}: {}\n{}\n{}\n\n  - {{ name: {}, {}: {} }}\n", kind.name, kind.summary,
+                  where(kind), may_decide(kind), kind.name, kind.name, kind.example);
   if (!kind.options.empty()) out += "\nsettings\n";
   for (const OptionSpec& spec : kind.options) {
     std::string fallback = default_of(spec);
@@ -95,8 +95,8 @@ std::string describe(const ProbeKind& kind) {
   }
   if (!kind.reasons.empty()) out += "\nreasons\n";
   for (const ProbeKind::Reason& reason : kind.reasons)
-    out += fmt::format("  {:<20} {}{}\n", reason.word, reason.hard ? "(hard) " : "",
-                       reason.meaning);
+    out +=
+        fmt::format("  {:<20} {}{}\n", reason.word, reason.hard ? "(hard) " : "", reason.meaning);
   return out;
 }
 
@@ -111,7 +111,18 @@ std::string probe_reference() {
       "| kind | |\n|---|---|\n";
   for (const ProbeKind* kind : probe_kinds())
     out += fmt::format("| [{}](#{}) | {} |\n", kind->name, kind->name, cell(kind->summary));
-  out += "\nA *hard* reason fails a check at once; others count towards `failure_threshold`.\n\n";
+  out +=
+      "\n"
+      "A *hard* reason fails a check at once; others count towards `failure_threshold`. Beside its "
+      "kind's reasons a check may have these:\n\n"
+      "| reason | meaning |\n|---|---|\n"
+      "| `timeout` | no answer within the check's timeout |\n"
+      "| `stuck` | a run has passed its deadline and has not come back: it is not started again |\n"
+      "| `waits` | not asked while a check that it depends on fails |\n"
+      "| `level`, `not_clear` | beyond a level of the check, or not far enough on its good side "
+      "again |\n"
+      "| `no_worker`, `helper_died`, `defect` | davy's own trouble: says nothing of what is asked "
+      "|\n\n";
   for (const ProbeKind* kind : probe_kinds()) out += section(*kind);
   out.pop_back();  // one end of line is enough
   return out;
