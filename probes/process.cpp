@@ -2,6 +2,7 @@
 //
 // Fails on: too few or too many of them, all of them zombies, stopped ones, too many descriptors in
 // use. Warns on uninterruptible sleep and on a start too short ago.
+// One process alone is also an instance: when another one takes its place, startup begins anew.
 // Sees the processes of its own pid namespace. Reads /proc only; in a helper process, as the
 // command line of a process in uninterruptible sleep may not be readable without hanging too.
 
@@ -142,6 +143,9 @@ struct Process final : Probe {
     if (outcome.kind == Outcome::Kind::Pass) outcome = by_state(found);
     if (outcome.kind != Outcome::Kind::Fail && wanted_.max_fds_used)
       clear = judge_descriptors(found, outcome);
+    // Its start tells it from a later process of the same number.
+    if (found.size() == 1)
+      outcome.instance = fmt::format("pid {} since {}", found[0].pid, found[0].started);
     return std::move(outcome).measured(count, "1").clear_by(clear);
   }
 

@@ -107,18 +107,18 @@ class Daemon {
   Workers probe_workers_{"davy-probe", kProbeThreads, 0};
   Workers scrape_workers_{"davy-scrape", kScrapeThreads, kWaitingScrapes};
   Heartbeats heartbeats_;
-  schedule::Scheduler scheduler_{
-      {.clock = clock_,
-       .workers = probe_workers_,
-       .net = net_,
-       .heartbeats = heartbeats_,
-       .metrics = metrics_,
-       .run_in_helper =
-           [this](const config::Check& check, const ProbeContext& ctx) {
-             return run_in_helper(net_.helpers, *check.kind, check.options, ctx);
-           },
-       .seed = std::hash<std::string>()(net::random_word())},
-      [this](std::vector<CheckView> checks) { pin(std::move(checks)); }};
+  schedule::Scheduler scheduler_{{.clock = clock_,
+                                  .workers = probe_workers_,
+                                  .net = net_,
+                                  .heartbeats = heartbeats_,
+                                  .metrics = metrics_,
+                                  .run_in_helper =
+                                      [this](const config::Check& check, const ProbeContext& ctx) {
+                                        return run_in_helper(net_.helpers, *check.kind,
+                                                             check.options, ctx);
+                                      },
+                                  .seed = std::hash<std::string>()(net::random_word())},
+                                 [this](std::vector<CheckView> checks) { pin(std::move(checks)); }};
   std::unique_ptr<CheckKeeper> check_keeper_;
   std::unique_ptr<Peers> peers_;
   Guarded<std::vector<config::Check>> kept_checks_;  // as running: for the keeper
@@ -152,12 +152,18 @@ int Daemon::run() {
                            {"api", fmt::format("{}:{}", config_.api.host, api_->port())},
                            {"checks", std::to_string(config_.checks.size())},
                            {"deployments", std::to_string(config_.deployments.size())}});
-  // 6. Wait.
+  // 6. Wait. As process 1 of a container we are also given the orphans of others, once a second.
+  const bool is_first = getpid() == 1;
   while (true) {
-    int signal = 0;
-    sigwait(&signals, &signal);
-    if (signal != SIGHUP) return shut_down(signals);
-    reload();
+    timespec second{1, 0};
+    int signal =
+        is_first ? sigtimedwait(&signals, nullptr, &second) : sigwaitinfo(&signals, nullptr);
+    if (is_first) net_.helpers.reap_adopted();
+    if (signal == SIGHUP) {
+      reload();
+    } else if (signal > 0) {
+      return shut_down(signals);
+    }
   }
 }
 
@@ -198,31 +204,31 @@ serve::ApiRoutes::Orders Daemon::orders() {
       if (watch->deployment().name == name) order(*watch);
     }
   };
-  return {
-      .open_run =
-          [with](const std::string& name, const std::string& revision) {
-            with(name, [&](DeploymentWatch& watch) { watch.open_run(revision); });
-          },
-      .enter_stage =
-          [with](const std::string& name, double weight) {
-            with(name, [&](DeploymentWatch& watch) { watch.enter_stage(weight); });
-          },
-      .checks = {
-          .run_now = [this](const std::string& check) { scheduler_.run_now(check); },
-          .mute =
-              [this](const std::string& check, const serve::MuteRequest& mute) {
-                noticeboard_.mute(check, mute.length, mute.by, mute.why);
+  return {.open_run =
+              [with](const std::string& name, const std::string& revision) {
+                with(name, [&](DeploymentWatch& watch) { watch.open_run(revision); });
               },
-          .unmute =
-              [this](const std::string& check) {
-                noticeboard_.mute(check, Duration::zero(), "", "");
+          .enter_stage =
+              [with](const std::string& name, double weight) {
+                with(name, [&](DeploymentWatch& watch) { watch.enter_stage(weight); });
               },
-          .report =
-              [this](const std::string& check, Heartbeats::Report report) {
-                heartbeats_.report(check, std::move(report));
-                scheduler_.run_now(check);
-              },
-      }};
+          .checks =
+              {
+                  .run_now = [this](const std::string& check) { scheduler_.run_now(check); },
+                  .mute =
+                      [this](const std::string& check, const serve::MuteRequest& mute) {
+                        noticeboard_.mute(check, mute.length, mute.by, mute.why);
+                      },
+                  .unmute =
+                      [this](const std::string& check) {
+                        noticeboard_.mute(check, Duration::zero(), "", "");
+                      },
+                  .report =
+                      [this](const std::string& check, Heartbeats::Report report) {
+                        heartbeats_.report(check, std::move(report));
+                        scheduler_.run_now(check);
+                      },
+              }};
 }
 
 void Daemon::restore() {

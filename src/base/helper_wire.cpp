@@ -20,7 +20,7 @@ static void archive(Archive& a, Trace::Phase& phase) {
 }
 
 static void archive(Archive& a, Outcome& o) {
-  a(o.kind, o.hard, o.blocks_deploy, o.reason, o.message, o.value, o.unit, o.also, o.clear_of_fail,
+  a(o.kind, o.hard, o.blocks_deploy, o.instance, o.reason, o.message, o.value, o.unit, o.also, o.clear_of_fail,
     o.clear_of_warn);
   if (o.kind < Outcome::Kind::Pass || o.kind > Outcome::Kind::Error) a.fail();
 }

@@ -141,6 +141,7 @@ json check(const CheckView& c, Time now, bool detail) {
     out["stuck_for_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(c.stuck_for).count();
   if (c.fail_open) out["fail_open"] = true;
   if (c.restored) out["restored"] = true;
+  if (!c.instance.empty()) out["instance"] = c.instance;
   if (!c.waits_for.empty()) out["waits_for"] = c.waits_for;
   if (c.muted) {
     out["muted"] = {{"by", c.muted->by},

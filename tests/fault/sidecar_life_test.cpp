@@ -104,8 +104,8 @@ TEST_CASE("a damaged state file is refused, said, and replaced by the next one")
   file.close();
   agent.start_again();
   CHECK(agent.process().stderr_text().find("is damaged") != std::string::npos);
-  CHECK(agent.get("/metrics").body.find(
-            "davy_check_states_restored_total{result=\"refused\"} 1") != std::string::npos);
+  CHECK(agent.get("/metrics").body.find("davy_check_states_restored_total{result=\"refused\"} 1") !=
+        std::string::npos);
   b.wait_until_saved(agent);
   agent.kill();
   agent.start_again();
@@ -161,6 +161,67 @@ TEST_CASE("SIGTERM while a probe hangs ends the sidecar within its grace, with 0
   CHECK(agent.process().wait(20s) == 0);
 }
 
+TEST_CASE("another process in the app's place starts up anew before traffic comes") {
+  lab::TempDir dir;
+  Moody app;
+  auto process = std::make_unique<lab::Process>(lab::Command{{"sleep", "1000"}});
+  lab::write_file(dir / "pid", std::to_string(process->pid()) + "\n");
+  lab::Agent agent(fmt::format(
+      "checks:\n  - {{ name: process, process: {{ pidfile: \"{}\" }}, roles: [liveness], "
+      "period: 300ms }}\n{}",
+      dir / "pid", http_check(app.server.url())));
+  REQUIRE(lab::eventually([&] {
+    return agent.health("/startupz").status == 200 &&
+           agent.get("/v1/checks/process").body.find("\"instance\": \"pid") != std::string::npos;
+  }));
+  app.is_silent = true;  // the next one takes its time
+  process->kill();
+  process = std::make_unique<lab::Process>(lab::Command{{"sleep", "1000"}});
+  lab::write_file(dir / "pid", std::to_string(process->pid()) + "\n");
+  CHECK(lab::eventually([&] { return agent.health("/startupz").status == 503; }));
+  CHECK(agent.health("/readyz").status == 503);
+  CHECK(agent.health("/livez").status == 200);
+  app.is_silent = false;
+  CHECK(lab::eventually([&] { return agent.health("/readyz").status == 200; }));
+}
+
+TEST_CASE("restarts that do not help are not asked for without end") {
+  lab::Server app(lab::http(500, ""));
+  lab::Agent agent(
+      "liveness_budget: { restarts: 1, within: 10m }\nchecks:\n"
+      "  - { name: app, http: { url: \"" +
+      app.url() +
+      "\" }, roles: [liveness], period: 200ms, "
+      "failure_threshold: 1 }\n");
+  REQUIRE(lab::eventually([&] { return agent.health("/livez").status == 503; }));
+  agent.reload(
+      "liveness_budget: { restarts: 1, within: 10m }\nchecks:\n"
+      "  - { name: app, http: { url: \"" +
+      app.url() +
+      "\" }, roles: [liveness], period: 300ms, "
+      "failure_threshold: 1 }\n");  // lives again as unknown, and fails again
+  CHECK(lab::eventually([&] {
+    return agent.health("/livez").body == "ok; liveness suppressed: restarts do not help (app)\n";
+  }));
+  CHECK(agent.get("/metrics").body.find("davy_liveness_suppressed 1") != std::string::npos);
+}
+
+TEST_CASE("an application reports in, and is missed when it stops") {
+  lab::Agent agent(
+      "checks:\n  - { name: queue, heartbeat: { ttl: 700ms }, period: 200ms, "
+      "failure_threshold: 1 }\n");
+  CHECK(agent.post("/v1/checks/queue/heartbeat", "{\"status\": \"nonsense\"}").status == 400);
+  CHECK(agent.post("/v1/checks/queue/heartbeat", "").status == 202);
+  CHECK(lab::eventually([&] { return agent.health("/readyz").status == 200; }));
+  CHECK(agent.post("/v1/checks/queue/heartbeat", "{\"status\": \"fail\", \"message\": \"stopped\"}")
+            .status == 202);
+  CHECK(lab::eventually(
+      [&] { return agent.get("/readyz?verbose").body.find("stopped") != std::string::npos; }));
+  CHECK(agent.post("/v1/checks/queue/heartbeat", "").status == 202);
+  CHECK(lab::eventually([&] { return agent.health("/readyz/queue").status == 200; }));
+  CHECK(lab::eventually([&] { return agent.health("/readyz/queue").status == 503; }));
+}
+
 TEST_CASE("somebody mutes a check, everyone sees it, and it counts again when they say so") {
   Moody app;
   lab::Agent agent("checks:\n" + http_check(app.server.url()));
@@ -168,8 +229,7 @@ TEST_CASE("somebody mutes a check, everyone sees it, and it counts again when th
   app.is_silent = true;
   REQUIRE(lab::eventually([&] { return agent.health("/readyz").status == 503; }));
   CHECK(agent.post("/v1/checks/app/mute", "{\"for\": \"30m\"}").status == 400);  // by whom?
-  CHECK(agent.post("/v1/checks/app/mute",
-                   "{\"for\": \"30m\", \"by\": \"ann\", \"why\": \"known\"}")
+  CHECK(agent.post("/v1/checks/app/mute", "{\"for\": \"30m\", \"by\": \"ann\", \"why\": \"known\"}")
             .status == 202);
   CHECK(agent.health("/readyz").status == 200);
   CHECK(agent.health("/readyz?verbose").body.find("muted by ann until 20") != std::string::npos);

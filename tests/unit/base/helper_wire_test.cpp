@@ -46,6 +46,7 @@ TEST_CASE("an outcome comes back from a helper with all that it holds") {
                         .measured(1e9, "bytes")
                         .clear_by(-0.25, 0.5);
   outcome.blocks_deploy = true;
+  outcome.instance = "pid 7 since 99";
   outcome.also = {{"inodes", 12, "1"}, {"share", 0.5, "ratio"}};
   std::optional<wire::Ran> got =
       wire::read_ran(wire::write(wire::Ran{outcome, {{"statvfs", 3ms, "ok"}}}));
@@ -53,6 +54,7 @@ TEST_CASE("an outcome comes back from a helper with all that it holds") {
   CHECK(got->outcome.kind == Outcome::Kind::Fail);
   CHECK(got->outcome.hard);
   CHECK(got->outcome.blocks_deploy);
+  CHECK(got->outcome.instance == "pid 7 since 99");
   CHECK(got->outcome.reason == "low_space");
   CHECK(got->outcome.message == "nearly full");
   CHECK(got->outcome.value == 1e9);
