@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <unistd.h>
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -159,6 +161,29 @@ TEST_CASE("SIGTERM while a probe hangs ends the sidecar within its grace, with 0
   REQUIRE(lab::eventually([&] { return app.server.connections() > 0; }));
   agent.process().signal(SIGTERM);
   CHECK(agent.process().wait(20s) == 0);
+}
+
+TEST_CASE("as process 1 of a container it leaves no zombies of others") {
+  if (getuid() != 0) {
+    MESSAGE("skipped: a pid namespace needs root");
+    return;
+  }
+  Moody app;
+  lab::Agent agent("drain_delay: 100ms\nchecks:\n" + http_check(app.server.url()),
+                   {"unshare", "--fork", "--pid", "--mount-proc", "--kill-child"});
+  std::string children = fmt::format("/proc/{0}/task/{0}/children", agent.process().pid());
+  std::string first;
+  std::ifstream(children) >> first;
+  REQUIRE_FALSE(first.empty());
+  // Its parent ends at once, so it becomes the agent's, and then ends itself.
+  for (int i = 0; i < 20; ++i)
+    lab::run({{"nsenter", "-t", first, "-p", "-m", "sh", "-c", "sleep 0.01 & exit 0"}});
+  auto zombies = [&] {
+    lab::Finished seen = lab::run({{"nsenter", "-t", first, "-p", "-m", "ps", "-eo", "stat="}});
+    return std::count(seen.output.begin(), seen.output.end(), 'Z');
+  };
+  CHECK(lab::eventually([&] { return zombies() == 0; }));
+  CHECK(agent.health("/livez").status == 200);
 }
 
 TEST_CASE("another process in the app's place starts up anew before traffic comes") {

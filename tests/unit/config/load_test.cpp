@@ -203,6 +203,16 @@ TEST_CASE("a deployment has its parts") {
   CHECK(deployment.stages == std::vector<double>{0.05, 0.25, 1});
 }
 
+TEST_CASE("what lies elsewhere is shared unless the config says otherwise") {
+  CHECK(check_of("db: { dsn: 'postgresql://db.internal/shop' }").scope == Scope::Shared);
+  CHECK(check_of("db: { dsn: 'host=10.0.0.5 dbname=shop' }").scope == Scope::Shared);
+  CHECK(check_of("db: { dsn: 'postgresql://127.0.0.1/shop' }").scope == Scope::Local);
+  CHECK(check_of("db: { dsn: 'host=/run/postgresql dbname=shop' }").scope == Scope::Local);
+  CHECK(check_of("db: { dsn: 'postgresql://db.internal/shop' }\nscope: local").scope ==
+        Scope::Local);
+  CHECK(check_of("file: { path: /a }").scope == Scope::Local);
+}
+
 TEST_CASE("the explanation does the arithmetic and keeps secrets") {
   Config config = config_of(
       with_check(
