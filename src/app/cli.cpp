@@ -135,9 +135,12 @@ int parse_and_run(int argc, char** argv) {
       ->capture_default_str();
   add_duration(health_command, "--timeout", health.timeout,
                "Unhealthy after this long without an answer");
+  add_duration(health_command, "--wait", health.wait,
+               "Ask again for so long until it is healthy; for pipelines");
   health_command->add_flag("--json", health.json, "Print health+json");
   health_command->footer(
-      "Exit codes: 0 healthy, 1 not.\nExample: HEALTHCHECK CMD [\"davy\", \"healthcheck\"]");
+      "Exit codes: 0 healthy, 1 not.\nExample: HEALTHCHECK CMD [\"davy\", \"healthcheck\"]\n"
+      "Example: davy healthcheck --role deploy --wait 60s");
   health_command->callback([&] { code = healthcheck(health); });
 
   ConfigCheckOptions config;

@@ -273,3 +273,17 @@ TEST_CASE("a check shows its last results, and can be run on demand") {
   CHECK(agent.post("/v1/checks/nobody/run", "").status == 404);
   CHECK(agent.get("/v1/checks/app/run").status == 405);
 }
+
+TEST_CASE("a pipeline waits for the deploy role, and gives up when it has to") {
+  Moody app;
+  app.is_silent = true;
+  lab::Agent agent("checks:\n" + http_check(app.server.url()));
+  std::vector<std::string> ask = {"healthcheck", "--url", agent.health_url(), "--role", "deploy",
+                                  "--wait"};
+  std::vector<std::string> soon = ask;
+  soon.push_back("600ms");
+  CHECK(lab::davy(soon).code == 1);
+  app.is_silent = false;
+  ask.push_back("60s");
+  CHECK(lab::davy(ask).code == 0);
+}

@@ -42,6 +42,7 @@ struct HealthcheckOptions {
   std::string url = "http://127.0.0.1:8686";  // of the agent's health listener
   std::string role = "readiness";
   Duration timeout = std::chrono::seconds(1);
+  Duration wait{0};  // ask again for so long until it is well
   bool json = false;
 };
 int healthcheck(const HealthcheckOptions& options);

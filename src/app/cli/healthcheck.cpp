@@ -3,12 +3,18 @@
 #include <fmt/format.h>
 #include <cstdio>
 #include <map>
+#include <thread>
 
 #include "app/cli/commands.h"
 #include "net/http_client.h"
 #include "net/means.h"
 
 namespace davy::app {
+namespace {
+
+constexpr Duration kAgain = std::chrono::milliseconds(500);
+
+}  // namespace
 
 int healthcheck(const HealthcheckOptions& options) {
   static const std::map<std::string, std::string> kPaths = {{"startup", "/startupz"},
@@ -25,14 +31,22 @@ int healthcheck(const HealthcheckOptions& options) {
   net::HttpRequest request;
   request.target = kPaths.at(options.role) + "?verbose";
   if (options.json) request.headers.emplace_back("Accept", "application/json");
-  auto answer = client.call(request, {Deadline::in(options.timeout), net});
-  if (const net::HttpError* error = std::get_if<net::HttpError>(&answer)) {
-    fmt::print(stderr, "{}\n", error->what);
-    return kExitFail;
+  Deadline patience = Deadline::in(options.wait);
+  while (true) {
+    auto answer = client.call(request, {Deadline::in(options.timeout), net});
+    const net::HttpResponse* response = std::get_if<net::HttpResponse>(&answer);
+    bool is_well = response != nullptr && response->status == 200;
+    if (!is_well && patience.left() > kAgain) {
+      std::this_thread::sleep_for(kAgain);
+      continue;
+    }
+    if (response == nullptr) {
+      fmt::print(stderr, "{}\n", std::get<net::HttpError>(answer).what);
+      return kExitFail;
+    }
+    fmt::print("{}", response->body);
+    return is_well ? kExitPass : kExitFail;
   }
-  const net::HttpResponse& response = std::get<net::HttpResponse>(answer);
-  fmt::print("{}", response.body);
-  return response.status == 200 ? kExitPass : kExitFail;
 }
 
 }  // namespace davy::app
