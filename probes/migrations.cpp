@@ -421,6 +421,10 @@ extern const ProbeKind migrations{
          "database"},
         {"ambiguous", "tables of several tools: set tool"},
     }),
+    .doubt_in_readiness =
+        "traffic that goes elsewhere migrates nothing, and a database ahead of "
+        "the code is normal during a rollback (give it the roles deploy and "
+        "startup)",
     .make = make,
 };
 

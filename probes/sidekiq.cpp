@@ -252,6 +252,9 @@ extern const ProbeKind sidekiq{
         {"paused", "a queue is paused (warning)"},
         {"overdue", "scheduled jobs are not enqueued in time (warning)"},
     }),
+    .doubt_in_readiness =
+        "a web process that leaves rotation drains no queue (severity: info or "
+        "degrading)",
     .make = make,
 };
 

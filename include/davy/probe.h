@@ -125,6 +125,8 @@ struct ProbeKind {
   // Says little when it passes (a port that accepts), unless an option `expect` is given: must not
   // be all that a critical role rests on.
   bool is_weak = false;
+  // Why a critical check of this kind hardly belongs into readiness; "" = it may well.
+  std::string_view doubt_in_readiness{};
   // Refuses what the option types cannot: combinations, versions of a library.
   Result<std::unique_ptr<Probe>> (*make)(const Options&);
 };

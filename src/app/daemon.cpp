@@ -292,8 +292,9 @@ void Daemon::reload() {
   if (loaded.config->health != config_.health || loaded.config->api != config_.api) {
     log::warn("listen addresses change only with a restart; the old ones stay");
   }
-  if (loaded.config->service != config_.service || loaded.config->log != config_.log) {
-    log::warn("service and log change only with a restart; the old ones stay");
+  if (loaded.config->service != config_.service || loaded.config->log != config_.log ||
+      loaded.config->state_dir != config_.state_dir || loaded.config->answers != config_.answers) {
+    log::warn("service, log, state_dir and answers change only with a restart; the old ones stay");
   }
   config_ = *std::move(loaded.config);
   apply(config_);

@@ -287,6 +287,12 @@ std::vector<Problem> doubts(const Config& config, const std::string& file) {
                                "nothing but errors (add a check that speaks its protocol)",
                                weak->name, word(role), weak->kind->name)});
   }
+  for (const Check& check : config.checks) {
+    bool decides = check.has(Role::Readiness) && check.severity == Severity::Critical;
+    if (decides && !check.kind->doubt_in_readiness.empty())
+      all.push_back({file, check.line,
+                     fmt::format("check {}: {}", check.name, check.kind->doubt_in_readiness)});
+  }
   bool has_shared = std::any_of(config.checks.begin(), config.checks.end(),
                                 [](const Check& c) { return c.scope == Scope::Shared; });
   if (config.peers.any() && !has_shared)

@@ -58,6 +58,8 @@ std::string section(const ProbeKind& kind) {
   std::string out =
       fmt::format("## {}\n\n{} {}\n{}{}\n\n", kind.name, kind.summary, where(kind),
                   may_decide(kind), kind.is_weak ? " Weak: says little when it passes." : "");
+  if (!kind.doubt_in_readiness.empty())
+    out += fmt::format("In readiness: {}.\n\n", kind.doubt_in_readiness);
   out +=
       fmt::format("```yaml\n- {{ name: {}, {}: {} }}\n```\n\n", kind.name, kind.name, kind.example);
   if (!kind.options.empty()) {

@@ -38,3 +38,12 @@ TEST_CASE("peers that would never be asked are doubted") {
   CHECK(doubts_of(peers + disk).find("so they are never asked") != std::string::npos);
   CHECK(doubts_of(peers + disk + "  - { name: db, redis: { url: 'redis://cache/0' } }\n").empty());
 }
+
+TEST_CASE("kinds that hardly belong into readiness are doubted there, and nowhere else") {
+  std::string migrations =
+      "checks:\n  - { name: schema, migrations: { dsn: 'host=/run', tool: rails, expected: '1' }";
+  CHECK(doubts_of(migrations + " }\n").find("traffic that goes elsewhere migrates nothing") !=
+        std::string::npos);
+  CHECK(doubts_of(migrations + ", roles: [deploy, startup] }\n").empty());
+  CHECK(doubts_of(migrations + ", severity: degrading }\n").empty());
+}
