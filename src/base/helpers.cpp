@@ -170,6 +170,7 @@ Helpers::Reply Helpers::ask(const std::string& request, Deadline deadline,
     if (reply.kind == Reply::Kind::Answered) {
       give_back(std::move(*one));
     } else {
+      ++killed_;
       std::optional<int> status = end(std::move(*one));
       if (reply.kind == Reply::Kind::Failed) reply.text += ": " + how_it_ended(status);
     }
@@ -292,7 +293,6 @@ std::optional<int> Helpers::end(One one) {
   kill(one.pid, SIGSTOP);
   family::end_descendants(one.pid, Deadline::in(kKillPatience));
   kill(one.pid, SIGKILL);
-  ++killed_;
   one.socket.reset();
   std::optional<int> status = bury(one);
   std::lock_guard<std::mutex> lock(mutex_);

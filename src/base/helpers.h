@@ -70,6 +70,7 @@ class Helpers {
   void reap_adopted();
 
   std::uint64_t started() const { return started_; }
+  /// Those that had not answered: not the ones that were merely too many.
   std::uint64_t killed() const { return killed_; }
   /// Alive, idle ones and those that do not die included.
   std::size_t alive() const;
