@@ -163,7 +163,8 @@ std::string show_measured(double value, std::string_view unit) {
   if (unit == "s") return show_latency(value);
   if (unit == "bytes") return show_bytes(value);
   if (unit == "ratio") return show_percent(value);
-  return unit == "1" ? fmt::format("{:g}", value) : fmt::format("{:g} {}", value, unit);
+  std::string number = std::abs(value) >= 1000 ? text::grouped(value) : fmt::format("{:g}", value);
+  return unit == "1" ? number : fmt::format("{} {}", number, unit);
 }
 
 Result<double> parse_measured(std::string_view s) {

@@ -71,6 +71,9 @@ std::string explain(const Check& check) {
   std::string out = fmt::format("  {}: {} for {}; {}, {}\n", check.name, check.kind->name,
                                 roles_of(check), word(check.severity), word(check.scope));
   out += explain(check.options, check.kind->options);
+  if (!check.depends_on.empty()) {
+    out += fmt::format("    not asked while {} fails\n", text::join(check.depends_on, " or "));
+  }
   out += explain(schedule.levels, schedule.clear_margin);
   out += fmt::format(
       "    runs every {} with {} to answer; {} while it is about to change, {} while "
@@ -306,7 +309,7 @@ std::string explain(const Config& config) {
   out += fmt::format("  answers \"not ready\" for {} after SIGTERM, then leaves\n",
                      units::show(config.drain_delay));
   if (!config.state_dir.empty()) {
-    out += fmt::format("  keeps runs in {}, over restarts\n", config.state_dir);
+    out += fmt::format("  keeps runs and the states of checks in {}, over restarts\n", config.state_dir);
   } else if (!config.deployments.empty()) {
     out += "  keeps evidence in memory: a restart begins every run anew (state_dir keeps it)\n";
   }
