@@ -161,7 +161,8 @@ int parse_and_run(int argc, char** argv) {
   check_once->add_option("--kind", checked.kind, "Instead of a name: a kind, see davy probes");
   check_once->add_option("-c,--config", checked.config_file, "The config file")
       ->envname("DAVY_CONFIG");
-  add_duration(check_once, "--timeout", checked.timeout, "Instead of the check's own; 0s = its own");
+  add_duration(check_once, "--timeout", checked.timeout,
+               "Instead of the check's own; 0s = its own");
   check_once->add_flag("--json", checked.json, "Print it as JSON");
   check_once->add_flag("--nagios", checked.nagios,
                        "Print a Nagios plugin's line, and exit with its codes: 0, 1, 2, 3");
@@ -182,6 +183,20 @@ int parse_and_run(int argc, char** argv) {
   probes_command->add_flag("--markdown", listed.markdown, "The reference page, docs/probes.md");
   probes_command->footer("Example: davy probes postgres");
   probes_command->callback([&] { code = probes(listed); });
+
+  MarkerOptions held;
+  CLI::App* marker_command = app.add_subcommand(
+      "marker", "Run a migration with its marker held, for checks of the kind migration_marker");
+  marker_command->add_option("path", held.path, "The marker file, as in the check")->required();
+  marker_command->add_option("--version", held.version, "What is migrated to; shown to people");
+  add_duration(marker_command, "--ttl", held.ttl,
+               "When it counts as left behind; 0s = the check's max_age");
+  marker_command->add_option("command", held.command, "The migration, after --")->required();
+  marker_command->footer(
+      "Exit codes: the command's; 3 when another migration holds the marker, or it cannot be "
+      "made.\n"
+      "Example: davy marker /run/app/migrating -- bin/rails db:migrate");
+  marker_command->callback([&] { code = marker(held); });
 
   ReplayOptions replayed;
   CLI::App* replay_command =

@@ -105,6 +105,10 @@ Result<HeldMarker> HeldMarker::write(const std::string& path, Marker marker) {
   return HeldMarker(path, std::move(file));
 }
 
+void HeldMarker::keep_open_in_children() const {
+  fcntl(file_.fd(), F_SETFD, 0);
+}
+
 HeldMarker::~HeldMarker() {
   if (file_) unlink(path_.c_str());  // before the lock goes: unlocked it would look like a crash
 }

@@ -43,6 +43,8 @@ class HeldMarker {
   /// Appears at once with its content and its lock held. An Error when another one is held there.
   static Result<HeldMarker> write(const std::string& path, Marker marker);
   ~HeldMarker();
+  /// Processes started from here on hold the lock, too: it stands until the last of them ends.
+  void keep_open_in_children() const;
   HeldMarker(HeldMarker&& other) noexcept = default;
   HeldMarker& operator=(HeldMarker&&) = delete;
 

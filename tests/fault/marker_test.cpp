@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <ctime>
 
 #include "base/descriptor.h"
 #include "base/marker.h"
+#include "lab/agent.h"
 #include "lab/hung_mount.h"
 #include "lab/probe.h"
 #include "lab/process.h"
@@ -182,4 +184,41 @@ TEST_CASE("a marker on a mount that is dead is not waited for beyond the deadlin
   });
   Outcome seen = lab::run_probe("migration_marker", {{"path", mount.path() + "/migrating"}}, 100ms);
   CHECK(seen.reason == "timeout");
+}
+
+TEST_CASE("davy marker holds the marker while a command runs, and hands its exit code on") {
+  lab::TempDir dir;
+  std::string path = dir / "migrating";
+  lab::Process migration(
+      {{DAVY_BINARY, "marker", path, "--version", "2026_11", "--", "sleep", "1000"}});
+  REQUIRE(lab::eventually([&] {
+    return lab::run_probe("migration_marker", {{"path", path}}).reason == "migrating";
+  }));
+  lab::Finished second = lab::davy({"marker", path, "--", "true"});
+  CHECK(second.code == 3);
+  CHECK(second.output.find("is held") != std::string::npos);
+  migration.signal(SIGTERM);  // passed on
+  CHECK(migration.wait() == 128 + SIGTERM);
+  CHECK(lab::run_probe("migration_marker", {{"path", path}}).kind == Outcome::Kind::Pass);
+  CHECK(lab::davy({"marker", path, "--", "sh", "-c", "exit 4"}).code == 4);
+  CHECK(lab::davy({"marker", path, "--", "no-such-command"}).code == 127);
+}
+
+TEST_CASE("a migration whose davy was killed still holds its marker until it ends itself") {
+  lab::TempDir dir;
+  std::string path = dir / "migrating";
+  lab::Process migration(
+      {{DAVY_BINARY, "marker", path, "--", "sh", "-c", "echo $$; exec sleep 1000"}});
+  REQUIRE(lab::eventually([&] {
+    return migration.stdout_text().find('\n') != std::string::npos &&
+           lab::run_probe("migration_marker", {{"path", path}}).reason == "migrating";
+  }));
+  pid_t command = std::stoi(migration.stdout_text());
+  ::kill(migration.pid(), SIGKILL);
+  migration.wait();
+  CHECK(lab::run_probe("migration_marker", {{"path", path}}).reason == "migrating");
+  ::kill(command, SIGKILL);
+  CHECK(lab::eventually([&] {
+    return lab::run_probe("migration_marker", {{"path", path}}).reason == "crashed";
+  }));
 }

@@ -72,6 +72,15 @@ struct ProbesOptions {
 /// What kinds of probes there are.
 int probes(const ProbesOptions& options);
 
+struct MarkerOptions {
+  std::string path;
+  std::string version;  // of what is migrated to, for people
+  Duration ttl{0};      // 0 = the check's max_age
+  std::vector<std::string> command;
+};
+/// Runs a command with a migration marker held.
+int marker(const MarkerOptions& options);
+
 struct ReplayOptions {
   std::string file;  // "-" = standard input
   std::string policy_file;
