@@ -13,6 +13,8 @@ function(davy_flags target)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
   target_compile_definitions(${target} PRIVATE DAVY_VERSION="${PROJECT_VERSION}")
   if(DAVY_SANITIZE)
+    # GCC warns of its own instrumentation (GCC manual, -fsanitize: "may produce false positives").
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_compile_options(${target} PUBLIC -fsanitize=${DAVY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(${target} PUBLIC -fsanitize=${DAVY_SANITIZE})
   endif()
