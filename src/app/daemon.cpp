@@ -32,6 +32,7 @@ constexpr std::size_t kProbeThreads = 512;  // one per check suffices; started w
 constexpr std::size_t kScrapeThreads = 16;
 constexpr std::size_t kWaitingScrapes = 1024;
 constexpr Duration kLastWait = std::chrono::seconds(2);  // for probes that do not come back
+constexpr unsigned kLastSeconds = 4;                     // for all of the end together
 
 /// As many connections as the descriptors allow beside probes and scrapes; raises the soft limit.
 serve::ConnectionLimits connection_limits() {
@@ -107,18 +108,18 @@ class Daemon {
   Workers probe_workers_{"davy-probe", kProbeThreads, 0};
   Workers scrape_workers_{"davy-scrape", kScrapeThreads, kWaitingScrapes};
   Heartbeats heartbeats_;
-  schedule::Scheduler scheduler_{
-      {.clock = clock_,
-       .workers = probe_workers_,
-       .net = net_,
-       .heartbeats = heartbeats_,
-       .metrics = metrics_,
-       .run_in_helper =
-           [this](const config::Check& check, const ProbeContext& ctx) {
-             return run_in_helper(net_.helpers, *check.kind, check.options, ctx);
-           },
-       .seed = std::hash<std::string>()(net::random_word())},
-      [this](std::vector<CheckView> checks) { pin(std::move(checks)); }};
+  schedule::Scheduler scheduler_{{.clock = clock_,
+                                  .workers = probe_workers_,
+                                  .net = net_,
+                                  .heartbeats = heartbeats_,
+                                  .metrics = metrics_,
+                                  .run_in_helper =
+                                      [this](const config::Check& check, const ProbeContext& ctx) {
+                                        return run_in_helper(net_.helpers, *check.kind,
+                                                             check.options, ctx);
+                                      },
+                                  .seed = std::hash<std::string>()(net::random_word())},
+                                 [this](std::vector<CheckView> checks) { pin(std::move(checks)); }};
   std::unique_ptr<CheckKeeper> check_keeper_;
   std::unique_ptr<Peers> peers_;
   Guarded<std::vector<config::Check>> kept_checks_;  // as running: for the keeper
@@ -198,31 +199,31 @@ serve::ApiRoutes::Orders Daemon::orders() {
       if (watch->deployment().name == name) order(*watch);
     }
   };
-  return {
-      .open_run =
-          [with](const std::string& name, const std::string& revision) {
-            with(name, [&](DeploymentWatch& watch) { watch.open_run(revision); });
-          },
-      .enter_stage =
-          [with](const std::string& name, double weight) {
-            with(name, [&](DeploymentWatch& watch) { watch.enter_stage(weight); });
-          },
-      .checks = {
-          .run_now = [this](const std::string& check) { scheduler_.run_now(check); },
-          .mute =
-              [this](const std::string& check, const serve::MuteRequest& mute) {
-                noticeboard_.mute(check, mute.length, mute.by, mute.why);
+  return {.open_run =
+              [with](const std::string& name, const std::string& revision) {
+                with(name, [&](DeploymentWatch& watch) { watch.open_run(revision); });
               },
-          .unmute =
-              [this](const std::string& check) {
-                noticeboard_.mute(check, Duration::zero(), "", "");
+          .enter_stage =
+              [with](const std::string& name, double weight) {
+                with(name, [&](DeploymentWatch& watch) { watch.enter_stage(weight); });
               },
-          .report =
-              [this](const std::string& check, Heartbeats::Report report) {
-                heartbeats_.report(check, std::move(report));
-                scheduler_.run_now(check);
-              },
-      }};
+          .checks =
+              {
+                  .run_now = [this](const std::string& check) { scheduler_.run_now(check); },
+                  .mute =
+                      [this](const std::string& check, const serve::MuteRequest& mute) {
+                        noticeboard_.mute(check, mute.length, mute.by, mute.why);
+                      },
+                  .unmute =
+                      [this](const std::string& check) {
+                        noticeboard_.mute(check, Duration::zero(), "", "");
+                      },
+                  .report =
+                      [this](const std::string& check, Heartbeats::Report report) {
+                        heartbeats_.report(check, std::move(report));
+                        scheduler_.run_now(check);
+                      },
+              }};
 }
 
 void Daemon::restore() {
@@ -304,11 +305,10 @@ int Daemon::shut_down(const sigset_t& signals) {
   delay.tv_nsec = (config_.drain_delay % std::chrono::seconds(1)).count();
   while (sigtimedwait(&signals, nullptr, &delay) == SIGHUP) {
   }
-  // 3. Whatever below hangs must not keep us: a clock runs beside it.
-  std::thread([] {
-    std::this_thread::sleep_for(kLastWait + std::chrono::seconds(2));
-    _exit(0);
-  }).detach();
+  // 3. Whatever below hangs must not keep us: a clock runs beside it. The kernel's, as there may be
+  //    no thread to be had any more.
+  std::signal(SIGALRM, [](int) { _exit(0); });
+  alarm(kLastSeconds);
   // 4. Nobody asks any more; nothing new starts.
   api_->stop();
   health_->stop();
