@@ -129,7 +129,8 @@ TEST_CASE("without a thread or a process more, checks say so and answers go on")
       "cp \"$5\" \"$1.yaml\" && chmod 644 \"$1.yaml\" && exec setpriv --reuid \"$0\" --regid "
       "\"$0\" "
       "--clear-groups prlimit --nproc=14 \"$1\" agent --config \"$1.yaml\"";
-  lab::Agent agent("checks:\n" + checks, {"sh", "-c", kRun, user, dir / "davy"});
+  lab::Agent agent("drain_delay: 100ms\nchecks:\n" + checks,
+                   {"sh", "-c", kRun, user, dir / "davy"});
   bool is_said = lab::eventually([&] {
     int unasked = 0;
     for (int i = 0; i < 20; ++i) {
@@ -147,6 +148,9 @@ TEST_CASE("without a thread or a process more, checks say so and answers go on")
   CHECK(has_only_errors(look(agent, "script"), {"resources", "no_worker"}));
   CHECK(alive(agent, 100) == 100);
   CHECK(agent.get("/metrics").status == 200);
+  agent.process().signal(SIGTERM);
+  CHECK(agent.process().wait(20s) == 0);
+  CHECK(agent.process().stderr_text().find("defect") == std::string::npos);
 }
 
 TEST_CASE("an agent whose processor is taken by others still answers, and its checks pass") {
