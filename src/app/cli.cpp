@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 #include "app/cli/commands.h"
@@ -158,7 +159,8 @@ int parse_and_run(int argc, char** argv) {
   check_once->add_option("--kind", checked.kind, "Instead of a name: a kind, see davy probes");
   check_once->add_option("-c,--config", checked.config_file, "The config file")
       ->envname("DAVY_CONFIG");
-  add_duration(check_once, "--timeout", checked.timeout, "Instead of the check's own; 0s = its own");
+  add_duration(check_once, "--timeout", checked.timeout,
+               "Instead of the check's own; 0s = its own");
   check_once->add_flag("--json", checked.json, "Print it as JSON");
   check_once->add_flag("--nagios", checked.nagios,
                        "Print a Nagios plugin's line, and exit with its codes: 0, 1, 2, 3");
@@ -264,6 +266,12 @@ int run(int argc, char** argv) {
   setenv("RES_OPTIONS", "timeout:1 attempts:2", 0);
   try {
     return parse_and_run(argc, argv);
+  } catch (const std::system_error& e) {
+    bool has_no_thread = e.code() == std::errc::resource_unavailable_try_again;
+    fmt::print(stderr, "davy: {} ({})\n", e.what(),
+               has_no_thread ? "no thread to be had: raise ulimit -u, or pids.max of the cgroup"
+                             : "this is a defect; please report it");
+    return kExitError;
   } catch (const std::exception& e) {
     fmt::print(stderr, "davy: {} (this is a defect; please report it)\n", e.what());
     return kExitError;
