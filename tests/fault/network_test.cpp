@@ -187,7 +187,7 @@ TEST_CASE("inner: the reply is dropped" * doctest::skip()) {
   lab::Redis redis;
   lab::Server app(lab::http(200, "ok"));
   struct Row {
-    const char* kind;
+    std::string kind;
     int server;
     std::function<lab::Settings(const std::string&)> settings;
   };

@@ -21,6 +21,8 @@
 
 #include <algorithm>
 
+#include <string>
+
 #include "health/roles.h"
 #include "schedule/plan.h"
 #include "unit/fakes/clock.h"
@@ -78,7 +80,7 @@ char letter(CheckStatus status) {
 
 TEST_CASE("outcomes and the state after each, row by row") {
   struct Row {
-    const char* what;
+    std::string what;
     int failure, success;
     const char* results;  // S success, D degraded, F a symptom, H a hard answer
     const char* states;   // + passes, ~ warns, - fails, 0 not known
@@ -114,7 +116,7 @@ TEST_CASE("outcomes and the state after each, row by row") {
 TEST_CASE(
     "while it is about to change it is asked at the quick interval, else at the state's own") {
   struct Row {
-    const char* what;
+    std::string what;
     const char* results;
     Duration until_next;
   };

@@ -26,6 +26,8 @@
 //                                                    unit/health/liveness_budget_test.cpp
 #include <doctest/doctest.h>
 
+#include <string>
+
 #include "health/roles.h"
 #include "schedule/plan.h"
 #include "unit/fakes/clock.h"
@@ -110,7 +112,7 @@ Outcome fails(const std::string&) {
 
 TEST_CASE("results, thresholds and the state after each, row by row") {
   struct Row {
-    const char* what;
+    std::string what;
     int failure, success;
     const char* results;  // S success, F failure, E the prober's own error
     const char* states;   // + passes, - fails, 0 not known
