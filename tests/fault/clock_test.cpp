@@ -78,7 +78,9 @@ class WallClock {
 };
 
 nlohmann::json look(lab::Agent& agent, const std::string& check) {
-  return nlohmann::json::parse(agent.get("/v1/checks/" + check).body, nullptr, false);
+  nlohmann::json seen =
+      nlohmann::json::parse(agent.get("/v1/checks/" + check).body, nullptr, false);
+  return seen.is_discarded() ? nlohmann::json::object() : seen;  // not known yet
 }
 
 /// "2026-11-20T18" of the last result.

@@ -104,8 +104,8 @@ TEST_CASE("a damaged state file is refused, said, and replaced by the next one")
   file.close();
   agent.start_again();
   CHECK(agent.process().stderr_text().find("is damaged") != std::string::npos);
-  CHECK(agent.get("/metrics").body.find(
-            "davy_check_states_restored_total{result=\"refused\"} 1") != std::string::npos);
+  CHECK(agent.get("/metrics").body.find("davy_check_states_restored_total{result=\"refused\"} 1") !=
+        std::string::npos);
   b.wait_until_saved(agent);
   agent.kill();
   agent.start_again();
@@ -168,8 +168,7 @@ TEST_CASE("somebody mutes a check, everyone sees it, and it counts again when th
   app.is_silent = true;
   REQUIRE(lab::eventually([&] { return agent.health("/readyz").status == 503; }));
   CHECK(agent.post("/v1/checks/app/mute", "{\"for\": \"30m\"}").status == 400);  // by whom?
-  CHECK(agent.post("/v1/checks/app/mute",
-                   "{\"for\": \"30m\", \"by\": \"ann\", \"why\": \"known\"}")
+  CHECK(agent.post("/v1/checks/app/mute", "{\"for\": \"30m\", \"by\": \"ann\", \"why\": \"known\"}")
             .status == 202);
   CHECK(agent.health("/readyz").status == 200);
   CHECK(agent.health("/readyz?verbose").body.find("muted by ann until 20") != std::string::npos);
