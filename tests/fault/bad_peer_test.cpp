@@ -67,8 +67,9 @@ std::string reasons(const std::string& address, std::chrono::milliseconds timeou
                        }));
   }
   std::string all;
-  for (auto& [name, answer] : asked) {
-    Outcome seen = answer.get();
+  for (auto& one : asked) {
+    const std::string& name = one.first;
+    Outcome seen = one.second.get();
     INFO(name << ": " << lab::show(seen));
     CHECK(seen.kind == Outcome::Kind::Fail);
     CHECK(seen.message.find("127.0.0.1") != std::string::npos);
@@ -254,8 +255,10 @@ TEST_CASE("a TLS alert in place of a handshake is told as TLS by every kind that
       {"redis", {{"url", "rediss://" + server.address() + "/0"}}},
       {"postgres", {{"dsn", "postgresql://app@" + postgres.address() + "/shop?sslmode=require"}}},
   };
-  for (const auto& [kind, settings] : all) {
-    if (kind == "redis"s && !knows(settings)) continue;
+  for (const auto& asked : all) {
+    const std::string kind = asked.first;
+    const lab::Settings& settings = asked.second;
+    if (kind == "redis" && !knows(settings)) continue;
     Outcome seen = lab::run_probe(kind, settings);
     CHECK_MESSAGE(seen.reason == "tls", kind << ": " << lab::show(seen));
     CHECK(seen.kind == Outcome::Kind::Fail);

@@ -116,7 +116,9 @@ struct World {
   }
   /// Until each check fails with its reason; the agent answers all the while.
   void expect(const Reasons& reasons) {
-    for (const auto& [check, reason] : reasons) {
+    for (const auto& expected : reasons) {
+      const std::string& check = expected.first;
+      const std::string& reason = expected.second;
       std::string seen;
       bool is_as_expected = lab::eventually([&] {
         CHECK(agent->health("/livez").status == 200);
@@ -168,17 +170,16 @@ TEST_CASE("inner: connections are rejected" * doctest::skip()) {
   world.expect(all_of("unreachable"));
   world.expect_recovery();
   using Target = std::pair<std::vector<std::string>, std::string>;
-  for (const auto& [target, reason] :
-       {Target{kNoPort, "refused"}, Target{kForbidden, "unreachable"}}) {
-    world.filter(target);
+  for (const Target& target : {Target{kNoPort, "refused"}, Target{kForbidden, "unreachable"}}) {
+    world.filter(target.first);
     const std::pair<std::string, lab::Settings> all[] = {
         {"postgres", {{"dsn", world.postgres.dsn()}}}, {"redis", {{"url", world.redis.url()}}},
         {"http", {{"url", world.app.url()}}},          {"grpc", {{"address", world.app.address()}}},
         {"tcp", {{"address", world.mail.address()}}},
     };
-    for (const auto& [kind, settings] : all) {
-      Outcome seen = lab::run_probe(kind, settings);
-      CHECK_MESSAGE(seen.reason == reason, kind << ": " << lab::show(seen));
+    for (const auto& asked : all) {
+      Outcome seen = lab::run_probe(asked.first, asked.second);
+      CHECK_MESSAGE(seen.reason == target.second, asked.first << ": " << lab::show(seen));
     }
     world.rules.clear();
   }
@@ -277,9 +278,9 @@ TEST_CASE("inner: a peer is killed and its link deleted" * doctest::skip()) {
       {"http", {{"url", "http://10.99.0.2/"}}},
       {"postgres", {{"dsn", "host=10.99.0.2 user=app dbname=shop"}}},
   };
-  for (const auto& [kind, how] : all) {
-    Outcome fresh = lab::run_probe(kind, how);
-    CHECK_MESSAGE(fresh.reason == "unreachable", kind << ": " << lab::show(fresh));
+  for (const auto& asked : all) {
+    Outcome fresh = lab::run_probe(asked.first, asked.second);
+    CHECK_MESSAGE(fresh.reason == "unreachable", asked.first << ": " << lab::show(fresh));
   }
 }
 

@@ -150,15 +150,16 @@ TEST_CASE("before the initial delay nothing is asked, nothing is ready and nothi
     Role role;
     bool is_ok_at_first;
   };
-  for (auto [role, is_ok_at_first] : {Row{Role::Liveness, true}, Row{Role::Readiness, false},
-                                      Row{Role::Startup, false}, Row{Role::Deploy, false}}) {
+  for (Row row : {Row{Role::Liveness, true}, Row{Role::Readiness, false}, Row{Role::Startup, false},
+                  Row{Role::Deploy, false}}) {
+    Role role = row.role;
     CAPTURE(word(role));
     config::Check app = fakes::check("app", {role});
     app.schedule.initial_delay = 30s;
     Bench b({app});
     for (int i = 0; i < 29; ++i) {
       CHECK(b.pass(1s, fails, "app") == 0);
-      CHECK(b.ask(role).ok == is_ok_at_first);
+      CHECK(b.ask(role).ok == row.is_ok_at_first);
       CHECK(b.ask(Role::Liveness).ok);
     }
     CHECK(b.pass(2s, passes, "app") == 1);
