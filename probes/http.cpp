@@ -1,7 +1,7 @@
 // HTTP: a request is answered with an expected status, and optionally an expected text.
 //
-// Fails on: resolve, refused, timeout, tls, protocol, status, header, body. Redirects are answers,
-// not followed. Never blocks past its deadline.
+// Fails on: resolve, refused, unreachable, timeout, tls, protocol, status, header, body. Redirects
+// are answers, not followed. Never blocks past its deadline.
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -47,7 +47,7 @@ Result<std::vector<StatusRange>> parse_ranges(std::string_view s, const char* se
 }
 
 std::string_view word(net::HttpFailure failure) {
-  constexpr std::string_view kWords[] = {"resolve", "refused", "timeout",
+  constexpr std::string_view kWords[] = {"resolve", "refused", "unreachable", "timeout",
                                          "tls",     "body",    "protocol"};
   return kWords[static_cast<int>(failure)];
 }
@@ -288,7 +288,8 @@ extern const ProbeKind http{
             {"header", "the answer lacks expect_header"},
             {"body", "the body does not hold what it must, or is larger than max_body"},
             {"timeout", "no complete answer within the timeout"},
-            {"refused", "nobody listens, or the host cannot be reached"},
+            {"refused", "nobody listens on the port"},
+            {"unreachable", "no way to the host"},
             {"resolve", "the host's name is not found, or the resolver does not answer"},
             {"tls", "no TLS, or a certificate that is not trusted for the name"},
             {"protocol", "what came back is not HTTP, or ends early"},

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 #include "app/cli/commands.h"
@@ -282,6 +283,12 @@ int run(int argc, char** argv) {
   setenv("RES_OPTIONS", "timeout:1 attempts:2", 0);
   try {
     return parse_and_run(argc, argv);
+  } catch (const std::system_error& e) {
+    bool has_no_thread = e.code() == std::errc::resource_unavailable_try_again;
+    fmt::print(stderr, "davy: {} ({})\n", e.what(),
+               has_no_thread ? "no thread to be had: raise ulimit -u, or pids.max of the cgroup"
+                             : "this is a defect; please report it");
+    return kExitError;
   } catch (const std::exception& e) {
     fmt::print(stderr, "davy: {} (this is a defect; please report it)\n", e.what());
     return kExitError;

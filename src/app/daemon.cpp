@@ -32,6 +32,7 @@ constexpr std::size_t kProbeThreads = 512;  // one per check suffices; started w
 constexpr std::size_t kScrapeThreads = 16;
 constexpr std::size_t kWaitingScrapes = 1024;
 constexpr Duration kLastWait = std::chrono::seconds(2);  // for probes that do not come back
+constexpr unsigned kLastSeconds = 4;                     // for all of the end together
 
 /// As many connections as the descriptors allow beside probes and scrapes; raises the soft limit.
 serve::ConnectionLimits connection_limits() {
@@ -311,11 +312,10 @@ int Daemon::shut_down(const sigset_t& signals) {
   delay.tv_nsec = (config_.drain_delay % std::chrono::seconds(1)).count();
   while (sigtimedwait(&signals, nullptr, &delay) == SIGHUP) {
   }
-  // 3. Whatever below hangs must not keep us: a clock runs beside it.
-  std::thread([] {
-    std::this_thread::sleep_for(kLastWait + std::chrono::seconds(2));
-    _exit(0);
-  }).detach();
+  // 3. Whatever below hangs must not keep us: a clock runs beside it. The kernel's, as there may be
+  //    no thread to be had any more.
+  std::signal(SIGALRM, [](int) { _exit(0); });
+  alarm(kLastSeconds);
   // 4. Nobody asks any more; nothing new starts.
   api_->stop();
   health_->stop();

@@ -12,6 +12,7 @@
 #include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <thread>
 
 #include "base/text.h"
@@ -105,11 +106,17 @@ void stop() {
   if (!s.logger) return;
   std::atomic<bool> done{false};
   // spdlog's async shutdown waits for ever when the sink is blocked, so it runs beside a clock.
-  std::thread closer([&s, &done] {
+  auto close = [&s, &done] {
     s.pool.reset();  // writes what is queued, joins its thread
     s.logger.reset();
     done = true;
-  });
+  };
+  std::thread closer;
+  try {
+    closer = std::thread(close);
+  } catch (const std::system_error&) {  // the kernel gives us no thread: then without the clock
+    return close();
+  }
   for (int i = 0; i < 100 && !done; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   if (!done) _exit(0);
   closer.join();

@@ -365,9 +365,10 @@ struct HttpClient::Impl {
   HttpError explain(const HttpRequest& request, const Exchange& now, bool is_late) const {
     if (now.connect_error) {
       ConnectFailure kind = now.connect_error->kind;
-      return HttpError{.kind = kind == ConnectFailure::Resolve   ? HttpFailure::Resolve
-                               : kind == ConnectFailure::Timeout ? HttpFailure::Timeout
-                                                                 : HttpFailure::Connect,
+      return HttpError{.kind = kind == ConnectFailure::Resolve       ? HttpFailure::Resolve
+                               : kind == ConnectFailure::Timeout     ? HttpFailure::Timeout
+                               : kind == ConnectFailure::Unreachable ? HttpFailure::Unreachable
+                                                                     : HttpFailure::Connect,
                        .what = now.connect_error->what,
                        .ours = kind == ConnectFailure::Resources};
     }

@@ -58,7 +58,7 @@ struct HttpOptions {
 };
 
 /// Why a call failed: lets a probe give a stable reason.
-enum class HttpFailure { Resolve, Connect, Timeout, Tls, TooLarge, Protocol };
+enum class HttpFailure { Resolve, Connect, Unreachable, Timeout, Tls, TooLarge, Protocol };
 struct HttpError {
   HttpFailure kind = HttpFailure::Protocol;
   std::string what;

@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include <map>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -54,6 +56,7 @@ struct Connection {
   std::string out;
   std::size_t written = 0;
   bool close_after = false;
+  bool was_answered = false;  // kept alive: closing it between two requests costs its client little
   Time deadline;
 };
 
@@ -68,6 +71,7 @@ struct Connections::Loop {
   int listener = -1;
   int epoll = -1;
   int wake = -1;
+  int spare = -1;  // given up for whoever asks when no descriptor is left
   int port = 0;
   std::atomic<bool> stopping{false};
   std::map<int, Connection> open;
@@ -77,7 +81,7 @@ struct Connections::Loop {
   std::thread thread;
 
   ~Loop() {
-    for (int fd : {listener, epoll, wake}) {
+    for (int fd : {listener, epoll, wake, spare}) {
       if (fd >= 0) ::close(fd);
     }
   }
@@ -147,8 +151,13 @@ struct Connections::Loop {
                        SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
         bool exhausted = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
-        if (exhausted && !make_room("out of file descriptors")) pause_accepting();
-        if (!exhausted) return;
+        // The kernel wants a descriptor before it looks whether anybody is there.
+        if (!exhausted || !is_anybody_waiting()) return;
+        if (spare >= 0) {
+          ::close(std::exchange(spare, -1));
+        } else if (!make_room("out of file descriptors")) {
+          return pause_accepting();
+        }
         continue;
       }
       if (open.size() >= limits.connections && !make_room("too many connections")) {
@@ -164,8 +173,14 @@ struct Connections::Loop {
     }
   }
 
-  /// Closes the connection that has waited longest without finishing a request: a crowd of idle
-  /// clients must not keep a prober out. False when every one is being answered.
+  bool is_anybody_waiting() const {
+    pollfd one{listener, POLLIN, 0};
+    return ::poll(&one, 1, 0) > 0;
+  }
+
+  /// Closes the connection that has been idle longest after an answer, or else has waited longest
+  /// without finishing its first request: a crowd of idle clients must not keep a prober out, and
+  /// probers must not push out one another. False when every one is being answered.
   bool make_room(const char* why) {
     shed();
     Time now = machine_clock().now();
@@ -174,12 +189,18 @@ struct Connections::Loop {
                 {{"listener", name}, {"why", why}, {"open", std::to_string(open.size())}});
       shed_told = now;
     }
+    int oldest = -1;
     for (const auto& [deadline, fd] : deadlines) {
-      if (open.at(fd).phase != Connection::Phase::Reading) continue;
-      close(fd);
-      return true;
+      const Connection& c = open.at(fd);
+      if (c.phase != Connection::Phase::Reading) continue;
+      if (oldest < 0) oldest = fd;
+      if (!c.was_answered || !c.in.empty()) continue;
+      oldest = fd;
+      break;
     }
-    return false;
+    if (oldest < 0) return false;
+    close(oldest);
+    return true;
   }
 
   static void refuse(int fd) {
@@ -251,6 +272,7 @@ struct Connections::Loop {
     }
     if (c.close_after) return finish(fd);
     c.out.clear();
+    c.was_answered = true;
     c.phase = Connection::Phase::Reading;
     set_deadline(fd, c, c.in.empty() ? limits.idle : limits.request);
     watch(fd, EPOLLIN, EPOLL_CTL_MOD);
@@ -293,6 +315,11 @@ struct Connections::Loop {
     deadlines.erase({at->second.deadline, fd});
     open.erase(at);
     ::close(fd);
+    keep_spare();
+  }
+
+  void keep_spare() {
+    if (spare < 0) spare = fcntl(wake, F_DUPFD_CLOEXEC, 0);
   }
 };
 
@@ -337,6 +364,7 @@ Result<Done> Connections::listen(const config::Address& at) {
                                                 : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
   loop.epoll = epoll_create1(EPOLL_CLOEXEC);
   loop.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  loop.keep_spare();
   loop.watch(loop.listener, EPOLLIN, EPOLL_CTL_ADD);
   loop.watch(loop.wake, EPOLLIN, EPOLL_CTL_ADD);
   loop.thread = std::thread([&loop] {

@@ -7,7 +7,8 @@
 // must not block (it reads the Board).
 // Failure: a port that is taken is an Error. Too slow, too large, or framing that two parsers could
 // read differently: refused with the right status, and closed. Too many connections, or no file
-// descriptors left: the one that has waited longest without a whole request makes room.
+// descriptors left (but one, kept for this): the one that has waited longest without a whole
+// request makes room.
 #pragma once
 
 #include <functional>

@@ -185,6 +185,26 @@ TEST_CASE("idle connections beyond the limit make room for whoever asks, and are
   CHECK(b.shed >= 45);
 }
 
+TEST_CASE("who comes pushes out who is idle after an answer, and not who came just before") {
+  Bench b({.connections = 4});
+  std::string keep = "GET /kept HTTP/1.1\r\nHost: t\r\n\r\n";
+  std::string ask = "GET /asked HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+  std::vector<net::Socket> idle;
+  for (int i = 0; i < 4; ++i) {
+    idle.push_back(b.connect());
+    ::send(idle.back().fd(), keep.data(), keep.size(), MSG_NOSIGNAL);
+    char answer[4096];
+    REQUIRE(::recv(idle.back().fd(), answer, sizeof answer, 0) > 0);
+  }
+  std::vector<net::Socket> fresh;
+  for (int i = 0; i < 3; ++i) fresh.push_back(b.connect());
+  REQUIRE(lab::eventually([&] { return b.shed == 3; }));
+  for (net::Socket& socket : fresh) {
+    ::send(socket.fd(), ask.data(), ask.size(), MSG_NOSIGNAL);
+    CHECK(b.read_all(socket).find("GET /asked") != std::string::npos);
+  }
+}
+
 TEST_CASE("when every connection is being answered a further one is refused at once") {
   Bench b({.connections = 3});
   std::string slow = "GET /slow HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";

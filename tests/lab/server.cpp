@@ -64,6 +64,24 @@ void Connection::shut_writing() const {
   ::shutdown(fd_, SHUT_WR);
 }
 
+void Connection::relay(int other, const std::function<void(std::string_view)>& from_other) const {
+  char buffer[4096];
+  while (true) {
+    pollfd all[] = {{stop_, POLLIN, 0}, {fd_, POLLIN, 0}, {other, POLLIN, 0}};
+    ::poll(all, 3, -1);
+    if (all[0].revents != 0) return;
+    if (all[1].revents != 0) {
+      ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+      if (n <= 0 || ::send(other, buffer, static_cast<std::size_t>(n), MSG_NOSIGNAL) != n) return;
+    }
+    if (all[2].revents != 0) {
+      ssize_t n = ::recv(other, buffer, sizeof buffer, 0);
+      if (n <= 0) return;
+      from_other({buffer, static_cast<std::size_t>(n)});
+    }
+  }
+}
+
 Server::Server(Behaviour behaviour)
     : behaviour_(std::move(behaviour)),
       listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
@@ -104,6 +122,19 @@ void Server::accept_all() {
   }
 }
 
+Behaviour relay_to(int port, Deliver deliver) {
+  if (!deliver) deliver = [](const Connection& client, std::string_view b) { client.send(b); };
+  return [=](const Connection& client) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    net::Socket server(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::connect(server.fd(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return;
+    client.relay(server.fd(), [&](std::string_view bytes) { deliver(client, bytes); });
+  };
+}
+
 Behaviour mute() {
   return [](const Connection& peer) { peer.hang(); };
 }
@@ -122,6 +153,10 @@ Behaviour reset() {
     peer.receive();
     peer.reset_on_close();
   };
+}
+
+Behaviour reset_on_accept() {
+  return [](const Connection& peer) { peer.reset_on_close(); };
 }
 
 Behaviour half_close(std::string text) {

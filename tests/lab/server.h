@@ -38,6 +38,8 @@ class Connection {
   /// The peer sees a reset instead of an end.
   void reset_on_close() const;
   void shut_writing() const;
+  /// Passes bytes both ways between the peer and another socket until either ends.
+  void relay(int other, const std::function<void(std::string_view)>& from_other) const;
 
  private:
   bool wait_for(short events) const;
@@ -71,12 +73,20 @@ class Server {
   std::thread accepting_;
 };
 
+/// Stands before a real server on this port of loopback. What the server says is given to
+/// `deliver`, which may keep it, cut it or send it to the client later; without one it is passed
+/// on.
+using Deliver = std::function<void(const Connection& client, std::string_view bytes)>;
+Behaviour relay_to(int port, Deliver deliver = {});
+
 /// Accepts and says nothing.
 Behaviour mute();
 /// Sends `head` at once and then one byte at a time, `per_second` of them, without end.
 Behaviour drip(std::string head, int per_second);
 /// Answers with a reset.
 Behaviour reset();
+/// Resets before anything was asked.
+Behaviour reset_on_accept();
 /// Reads the request, says `text`, and ends its side.
 Behaviour half_close(std::string text);
 /// Answers each request on the connection.
