@@ -31,6 +31,10 @@ const Measurement* find(const Outcome& seen, const std::string& name) {
 TEST_CASE("a Redis on a Unix socket passes by its path, and a missing socket is refused") {
   lab::TempDir dir;
   lab::Redis redis({"--unixsocket", dir / "redis.sock", "--requirepass", "secret"});
+  // It listens there a moment after it does on its port.
+  REQUIRE(lab::eventually([&] {
+    return look(redis, {{"url", "unix://" + (dir / "redis.sock")}}).reason != "refused";
+  }));
   CHECK(lab::show(look(redis, {{"url", "unix://:secret@" + (dir / "redis.sock") + "?db=3"}})) ==
         "pass");
   CHECK(look(redis, {{"url", "unix://" + (dir / "redis.sock")}}).reason == "auth");
