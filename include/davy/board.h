@@ -75,9 +75,9 @@ struct CheckView {
   CheckStatus status = CheckStatus::Pending;
   bool stale = false;  // no result for too long
   WhenStale when_stale = WhenStale::Fail;
-  bool stuck = false;          // a run has not come back since its deadline
-  Duration stuck_for{0};       // since it was started
-  bool flapping = false;       // alternates; readiness counts the worst since that began
+  bool stuck = false;     // a run has not come back since its deadline
+  Duration stuck_for{0};  // since it was started
+  bool flapping = false;  // alternates; readiness counts the worst since that began
   CheckStatus worst_while_flapping = CheckStatus::Pass;
   std::optional<Mute> muted;   // counts as a pass meanwhile
   bool restored = false;       // known from before davy's restart, not seen since
@@ -97,7 +97,7 @@ struct CheckView {
   double value = 0;
   std::string unit;
   std::vector<Measurement> also;
-  std::string instance;  // who answered, when the probe can tell
+  std::string instance;                              // who answered, when the probe can tell
   std::shared_ptr<const std::vector<Seen>> history;  // the last kHistory results, oldest first
 };
 
@@ -125,8 +125,8 @@ struct Board {
   bool draining = false;
   bool has_started = false;          // startup has passed for the present instance
   bool liveness_suppressed = false;  // restarts did not help: see docs/checks.md
-  std::vector<CheckView> checks;  // in the order of the config
-  std::vector<RoleView> roles;    // one per kRoles, in that order
+  std::vector<CheckView> checks;     // in the order of the config
+  std::vector<RoleView> roles;       // one per kRoles, in that order
   std::vector<DeploymentView> deployments;
 };
 

@@ -79,9 +79,10 @@ CheckKeeper::CheckKeeper(std::string directory, Workers& workers, telemetry::Met
               {{"why", store::file_error(directory + "/checks.lock", "opened").what}});
     lock_.reset();
   } else if (!lock_->lock()) {
-    log::warn("check states are not kept over a restart: another davy keeps its own there (give "
-              "each a state_dir of its own)",
-              {{"state_dir", directory}});
+    log::warn(
+        "check states are not kept over a restart: another davy keeps its own there (give "
+        "each a state_dir of its own)",
+        {{"state_dir", directory}});
     lock_.reset();
   }
   if (lock_ == nullptr) metrics_.checks_kept(false);

@@ -34,7 +34,8 @@ class CheckKeeper {
  public:
   CheckKeeper(std::string directory, Workers& workers, telemetry::Metrics& metrics);
 
-  /// Of the checks that are still configured as they were; empty when there is nothing young enough.
+  /// Of the checks that are still configured as they were; empty when there is nothing young
+  /// enough.
   Remembered load(const config::Config& config, Time now);
   /// Saves when something changed, and every few seconds so that ages are true.
   void keep(const Board& board, const std::vector<config::Check>& checks, Time now);

@@ -38,8 +38,7 @@ void Noticeboard::pin_census(health::Census census) {
   publish(*parts);
 }
 
-void Noticeboard::mute(const std::string& check, Duration length, std::string by,
-                       std::string why) {
+void Noticeboard::mute(const std::string& check, Duration length, std::string by, std::string why) {
   auto parts = parts_.lock();
   if (length == Duration::zero()) {
     parts->muted.erase(check);
@@ -105,9 +104,9 @@ void Noticeboard::publish(Parts& parts) {
     }
     if (role.note.empty() == before[i].note.empty()) continue;
     std::string what = role.note.empty() ? before[i].note : role.note;
-    log::warn(role.note.empty() ? "a role counts everything again"
-                                : "a role passes although checks fail",
-              {{"role", std::string(word(role.role))}, {"why", what}});
+    log::warn(
+        role.note.empty() ? "a role counts everything again" : "a role passes although checks fail",
+        {{"role", std::string(word(role.role))}, {"why", what}});
   }
   published_.set(std::make_shared<const Board>(parts.board));
 }

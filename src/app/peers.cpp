@@ -56,10 +56,9 @@ Result<health::Census::Peer> understand(const std::string& body, const std::stri
 Result<health::Census::Peer> ask(const net::Endpoint& at, const config::Peers& settings,
                                  const std::string& service, net::Means& net) {
   std::string nonce = net::random_word();
-  net::HttpRequest request{
-      .target = fmt::format("/peerz?nonce={}&signature={}", nonce,
-                            net::sign(question(nonce), settings.key)),
-      .headers = {{"Connection", "close"}}};
+  net::HttpRequest request{.target = fmt::format("/peerz?nonce={}&signature={}", nonce,
+                                                 net::sign(question(nonce), settings.key)),
+                           .headers = {{"Connection", "close"}}};
   net::HttpClient client({"http", at.host, at.port, "/"}, {.max_body = kLargestAnswer});
   auto answer = client.call(request, {Deadline::in(kPatience), net});
   if (const auto* error = std::get_if<net::HttpError>(&answer)) return Error{error->what};

@@ -20,8 +20,8 @@ static void archive(Archive& a, Trace::Phase& phase) {
 }
 
 static void archive(Archive& a, Outcome& o) {
-  a(o.kind, o.hard, o.blocks_deploy, o.instance, o.reason, o.message, o.value, o.unit, o.also, o.clear_of_fail,
-    o.clear_of_warn);
+  a(o.kind, o.hard, o.blocks_deploy, o.instance, o.reason, o.message, o.value, o.unit, o.also,
+    o.clear_of_fail, o.clear_of_warn);
   if (o.kind < Outcome::Kind::Pass || o.kind > Outcome::Kind::Error) a.fail();
 }
 

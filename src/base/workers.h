@@ -2,9 +2,9 @@
 //
 // Why: probes and scrapes wait on sockets. Threads are started when needed, up to a limit, and
 // kept. Threading: thread-safe. A job must not throw. Failure: when every thread is busy (or
-// the kernel gives no more) and the queue is full, submit() says no; nothing waits. Shutdown: the destructor discards queued jobs and
-// waits for running ones; the caller first makes them return (closes their sockets), or leaves the
-// process by _exit.
+// the kernel gives no more) and the queue is full, submit() says no; nothing waits. Shutdown: the
+// destructor discards queued jobs and waits for running ones; the caller first makes them return
+// (closes their sockets), or leaves the process by _exit.
 #pragma once
 
 #include <condition_variable>

@@ -51,8 +51,8 @@ bool asks_this_machine(const Check& check) {
 /// Is it the app in the same pod that is asked, and not a dependency that happens to be near?
 bool may_be_the_app(const Check& check) {
   constexpr std::string_view kOfApps[] = {"http", "tcp", "grpc"};
-  bool speaks_as_apps_do = std::find(std::begin(kOfApps), std::end(kOfApps), check.kind->name) !=
-                           std::end(kOfApps);
+  bool speaks_as_apps_do =
+      std::find(std::begin(kOfApps), std::end(kOfApps), check.kind->name) != std::end(kOfApps);
   return speaks_as_apps_do && asks_this_machine(check);
 }
 
@@ -162,8 +162,8 @@ class CheckReader {
     for (auto [key, period] : {std::pair{"period_fast", schedule.period_fast},
                                std::pair{"period_down", schedule.period_down}}) {
       if (settings_.find(key) != nullptr && period < milliseconds(100)) {
-        settings_.problem(
-            key, fmt::format("{} is too often (100ms at least)", units::show(period)));
+        settings_.problem(key,
+                          fmt::format("{} is too often (100ms at least)", units::show(period)));
       }
     }
     if (schedule.period_fast > schedule.period) {

@@ -45,8 +45,8 @@ struct Schedule {
   Duration period_fast = std::chrono::seconds(2);  // while it is about to change, or not known
   Duration period_down = std::chrono::seconds(5);  // while it fails
   Duration timeout = std::chrono::seconds(2);
-  double jitter = 1;          // of the time over which first runs are spread: min(period, 5 s)
-  int failure_threshold = 3;  // consecutive failures until it fails, and
+  double jitter = 1;            // of the time over which first runs are spread: min(period, 5 s)
+  int failure_threshold = 3;    // consecutive failures until it fails, and
   Duration min_failing_for{0};  // how long it must have failed for that
   int success_threshold = 2;    // consecutive passes until it passes again after a failure
   std::vector<std::string> hard_fail_on;  // reasons that fail it at once

@@ -309,7 +309,8 @@ std::string explain(const Config& config) {
   out += fmt::format("  answers \"not ready\" for {} after SIGTERM, then leaves\n",
                      units::show(config.drain_delay));
   if (!config.state_dir.empty()) {
-    out += fmt::format("  keeps runs and the states of checks in {}, over restarts\n", config.state_dir);
+    out += fmt::format("  keeps runs and the states of checks in {}, over restarts\n",
+                       config.state_dir);
   } else if (!config.deployments.empty()) {
     out += "  keeps evidence in memory: a restart begins every run anew (state_dir keeps it)\n";
   }

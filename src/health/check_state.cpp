@@ -60,8 +60,8 @@ void CheckState::count(const Outcome& seen, Moment now) {
     case Outcome::Kind::Warn: count_success(CheckStatus::Warn, now); break;
     case Outcome::Kind::Fail: {
       const std::vector<std::string>& also_hard = schedule_.hard_fail_on;
-      bool is_hard = seen.hard || std::find(also_hard.begin(), also_hard.end(), seen.reason) !=
-                                      also_hard.end();
+      bool is_hard = seen.hard ||
+                     std::find(also_hard.begin(), also_hard.end(), seen.reason) != also_hard.end();
       count_failure(is_hard, now);
       break;
     }
@@ -123,8 +123,7 @@ Duration CheckState::period() const {
     case CheckStatus::Fail:
       return view_.consecutive_successes > 0 ? schedule_.period_fast : schedule_.period_down;
     case CheckStatus::Pass:
-    case CheckStatus::Warn:
-      return view_.last_run_failed ? schedule_.period_fast : schedule_.period;
+    case CheckStatus::Warn: return view_.last_run_failed ? schedule_.period_fast : schedule_.period;
   }
   return schedule_.period;
 }

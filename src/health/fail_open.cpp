@@ -14,9 +14,9 @@ void FailOpenRule::apply(std::vector<CheckView>& checks, const Census& peers, Ti
   std::map<std::string, Held> held;
   for (CheckView& check : checks) {
     check.fail_open = false;
-    bool counts_as_failed =
-        check.status == CheckStatus::Fail || (check.stale && check.when_stale == WhenStale::Fail) ||
-        (check.flapping && check.worst_while_flapping == CheckStatus::Fail);
+    bool counts_as_failed = check.status == CheckStatus::Fail ||
+                            (check.stale && check.when_stale == WhenStale::Fail) ||
+                            (check.flapping && check.worst_while_flapping == CheckStatus::Fail);
     if (check.scope != Scope::Shared || !check.has_passed || !counts_as_failed) continue;
     std::string why;
     if (!holds(check, peers, why)) continue;

@@ -1,8 +1,8 @@
 // Flapping: does a check alternate between good and bad?
 //
 // Why: a check that passes and fails in turn is neither; readiness that follows it moves traffic to
-// and fro. Nagios' rule: the share of changes among the last 21 results; flapping begins at 30 % and
-// ends below 20 % (Nagios Core manual, "Detection and Handling of State Flapping", unweighted).
+// and fro. Nagios' rule: the share of changes among the last 21 results; flapping begins at 30 %
+// and ends below 20 % (Nagios Core manual, "Detection and Handling of State Flapping", unweighted).
 // Threading: a plain value.
 #pragma once
 

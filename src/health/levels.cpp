@@ -55,8 +55,7 @@ Outcome LevelJudge::judge(Outcome seen, CheckStatus now) {
            seen.unit);
   }
   bool is_good = seen.kind == Outcome::Kind::Pass || seen.kind == Outcome::Kind::Warn;
-  bool lingers_failed =
-      now == CheckStatus::Fail && failed_by_level_ && fail.clear < margin_;
+  bool lingers_failed = now == CheckStatus::Fail && failed_by_level_ && fail.clear < margin_;
   bool lingers_warned = now != CheckStatus::Pass && warned_by_level_ && warn.clear < margin_;
   failed_by_level_ = fail.clear < 0 || (is_good && lingers_failed);
   warned_by_level_ = warn.clear < 0 || (is_good && lingers_warned);
@@ -69,8 +68,8 @@ Outcome LevelJudge::judge(Outcome seen, CheckStatus now) {
     } else {
       seen.reason = "not_clear";
       seen.message += fmt::format("{}back on the good side of the level by {}, {} is needed",
-                                  seen.message.empty() ? "" : ": ",
-                                  units::show_percent(fail.clear), units::show_percent(margin_));
+                                  seen.message.empty() ? "" : ": ", units::show_percent(fail.clear),
+                                  units::show_percent(margin_));
     }
   } else if (seen.kind == Outcome::Kind::Pass && warned_by_level_) {
     seen.kind = Outcome::Kind::Warn;

@@ -21,8 +21,9 @@ Response order(const Request& request, const CheckView& check, std::string_view 
     orders.run_now(check.name);
   } else if (what == "/mute") {
     if (health::has_role(check, Role::Liveness)) {
-      return plain(409, "a check with the role liveness cannot be muted: nobody would notice a "
-                        "dead process (take the role away in the config)\n");
+      return plain(409,
+                   "a check with the role liveness cannot be muted: nobody would notice a "
+                   "dead process (take the role away in the config)\n");
     }
     Result<MuteRequest> mute = read_mute_request(request.body);
     if (!mute) return plain(400, mute.error().what + "\n");

@@ -77,7 +77,8 @@ std::string line(const CheckView& check, bool detail) {
   if (check.restored) out += " (restored)";
   if (check.fail_open) out += " (fails open)";
   if (check.muted) {
-    out += fmt::format(" (muted by {} until {})", check.muted->by, units::show_time(check.muted->until));
+    out += fmt::format(" (muted by {} until {})", check.muted->by,
+                       units::show_time(check.muted->until));
   }
   if (status != CheckStatus::Pass && !check.reason.empty()) out += ": " + check.reason;
   if (detail && !check.message.empty()) out += fmt::format(" ({})", check.message);

@@ -1,8 +1,8 @@
 // The health paths: /livez /readyz /startupz /deployz /healthz and /<role>/<check>.
 //
-// Why: the container runtime, the load balancer and the pipeline ask here. 200 or 503 (and 429 or 404 for
-// callers who want them), read off the Board, never computed. Paths and bodies: docs/health.md.
-// Threading: thread-safe.
+// Why: the container runtime, the load balancer and the pipeline ask here. 200 or 503 (and 429 or
+// 404 for callers who want them), read off the Board, never computed. Paths and bodies:
+// docs/health.md. Threading: thread-safe.
 #pragma once
 
 #include <functional>

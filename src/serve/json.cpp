@@ -138,15 +138,15 @@ json check(const CheckView& c, Time now, bool detail) {
            {"consecutive_successes", c.consecutive_successes},
            {"reason", c.reason}};
   if (c.stuck)
-    out["stuck_for_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(c.stuck_for).count();
+    out["stuck_for_ms"] =
+        std::chrono::duration_cast<std::chrono::milliseconds>(c.stuck_for).count();
   if (c.fail_open) out["fail_open"] = true;
   if (c.restored) out["restored"] = true;
   if (!c.instance.empty()) out["instance"] = c.instance;
   if (!c.waits_for.empty()) out["waits_for"] = c.waits_for;
   if (c.muted) {
-    out["muted"] = {{"by", c.muted->by},
-                    {"why", c.muted->why},
-                    {"until", units::show_time(c.muted->until)}};
+    out["muted"] = {
+        {"by", c.muted->by}, {"why", c.muted->why}, {"until", units::show_time(c.muted->until)}};
   }
   if (!c.unit.empty()) {
     out["observedValue"] = number(c.value);
@@ -276,7 +276,8 @@ Result<MuteRequest> read_mute_request(const std::string& body) {
   for (const Result<std::string>* one : {&length, &by, &why}) {
     if (!*one) return one->error();
   }
-  if (by->empty()) return Error{"by is missing: who says so? (try {\"for\": \"30m\", \"by\": \"ann\"})"};
+  if (by->empty())
+    return Error{"by is missing: who says so? (try {\"for\": \"30m\", \"by\": \"ann\"})"};
   Result<Duration> duration = units::parse_duration(*length);
   if (!duration) return Error{"for: " + duration.error().what};
   constexpr Duration kLongest = std::chrono::hours(24);

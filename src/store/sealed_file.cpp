@@ -59,8 +59,7 @@ Result<Done> write_sealed(const std::string& path, std::string_view kind,
   return error;
 }
 
-File::File(const std::string& path, int flags)
-    : fd_(open(path.c_str(), flags | O_CLOEXEC, 0640)) {}
+File::File(const std::string& path, int flags) : fd_(open(path.c_str(), flags | O_CLOEXEC, 0640)) {}
 
 File::~File() {
   if (fd_ >= 0) close(fd_);

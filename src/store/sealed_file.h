@@ -1,9 +1,9 @@
 // Sealed file: bytes on disk that are replaced whole, and known to be whole when read.
 //
 // Why: davy may be killed, and the disk full, in the middle of a write. The new content is written
-// beside the old, flushed, and renamed over it; a head line names the kind, the size and a checksum.
-// Threading: pure; blocks as long as the disk does. Failure: an Error that names the file; a failed
-// write leaves the old content.
+// beside the old, flushed, and renamed over it; a head line names the kind, the size and a
+// checksum. Threading: pure; blocks as long as the disk does. Failure: an Error that names the
+// file; a failed write leaves the old content.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,7 @@ namespace davy::store {
 /// The content; "" when there is no such file. `kind` is the head's first word, such as
 /// "davy-run-1".
 Result<std::string> read_sealed(const std::string& path, std::string_view kind);
-Result<Done> write_sealed(const std::string& path, std::string_view kind,
-                          std::string_view content);
+Result<Done> write_sealed(const std::string& path, std::string_view kind, std::string_view content);
 
 /// An open file that closes itself.
 class File {

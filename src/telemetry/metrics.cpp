@@ -151,10 +151,9 @@ struct Metrics::Impl {
   prometheus::Counter& no_worker = counter(registry, "davy_check_no_worker_total",
                                            "Runs not started because every worker was busy.")
                                        .Add({});
-  prometheus::Histogram& late =
-      histogram(registry, "davy_check_start_delay_seconds",
-                "How long after they were due runs began.")
-          .Add({}, kSeconds);
+  prometheus::Histogram& late = histogram(registry, "davy_check_start_delay_seconds",
+                                          "How long after they were due runs began.")
+                                    .Add({}, kSeconds);
   prometheus::Family<prometheus::Counter>& checks_kept = counter(
       registry, "davy_check_states_saves_total", "Times check states were written to disk.");
   prometheus::Family<prometheus::Counter>& checks_restored =

@@ -278,8 +278,8 @@ TEST_CASE("a pipeline waits for the deploy role, and gives up when it has to") {
   Moody app;
   app.is_silent = true;
   lab::Agent agent("checks:\n" + http_check(app.server.url()));
-  std::vector<std::string> ask = {"healthcheck", "--url", agent.health_url(), "--role", "deploy",
-                                  "--wait"};
+  std::vector<std::string> ask = {"healthcheck", "--url",  agent.health_url(),
+                                  "--role",      "deploy", "--wait"};
   std::vector<std::string> soon = ask;
   soon.push_back("600ms");
   CHECK(lab::davy(soon).code == 1);

@@ -1,8 +1,8 @@
 // davy check: runs one check once, and shows it phase by phase.
 //
 // The check is one of a config's, or made up on the command line. It runs where the agent would run
-// it (a thread, or a helper process when it may hang), with the same deadline. Exit codes: 0 pass or
-// warn, 1 fail, 2 usage, 3 could not ask; with --nagios those of a Nagios plugin.
+// it (a thread, or a helper process when it may hang), with the same deadline. Exit codes: 0 pass
+// or warn, 1 fail, 2 usage, 3 could not ask; with --nagios those of a Nagios plugin.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -47,9 +47,9 @@ std::string made_up_config(const CheckOptions& options) {
 std::optional<config::Check> find_check(const CheckOptions& options) {
   config::Kinds kinds{probe_kinds(), source_kinds()};
   bool is_made_up = !options.kind.empty();
-  config::Loaded loaded =
-      is_made_up ? config::load_text(made_up_config(options), "command line", kinds)
-                 : config::load_file(options.config_file, kinds);
+  config::Loaded loaded = is_made_up
+                              ? config::load_text(made_up_config(options), "command line", kinds)
+                              : config::load_file(options.config_file, kinds);
   if (!loaded.config) {
     for (config::Problem problem : loaded.problems) {
       if (is_made_up) problem.line = 0;
@@ -176,8 +176,9 @@ int exit_code_of(Outcome::Kind kind) {
 
 int check(const CheckOptions& options) {
   if (options.kind.empty() == options.name.empty()) {
-    fmt::print(stderr, "say which check: a name of the config's, or --kind and its settings (davy "
-                       "probes lists the kinds)\n");
+    fmt::print(stderr,
+               "say which check: a name of the config's, or --kind and its settings (davy "
+               "probes lists the kinds)\n");
     return kExitUsage;
   }
   if (options.kind.empty() && options.config_file.empty()) {
@@ -186,8 +187,7 @@ int check(const CheckOptions& options) {
   }
   std::optional<config::Check> found = find_check(options);
   if (!found) return options.nagios ? 3 : kExitUsage;
-  Duration timeout =
-      options.timeout > Duration::zero() ? options.timeout : found->schedule.timeout;
+  Duration timeout = options.timeout > Duration::zero() ? options.timeout : found->schedule.timeout;
   net::Means net;
   Trace trace;
   Ran ran = run(*found, timeout, net, trace);

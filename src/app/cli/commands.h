@@ -54,8 +54,8 @@ struct ConfigCheckOptions {
 int config_check(const ConfigCheckOptions& options);
 
 struct CheckOptions {
-  std::string name;         // of a config's check, or
-  std::string kind;         // of a made-up one, with
+  std::string name;                   // of a config's check, or
+  std::string kind;                   // of a made-up one, with
   std::vector<std::string> settings;  // "key=value"
   std::string config_file;
   Duration timeout{0};  // 0 = the check's own

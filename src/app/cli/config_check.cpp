@@ -58,8 +58,7 @@ int config_check(const ConfigCheckOptions& options) {
     }
     std::fflush(stdout);
     for (const config::Problem& p : warned)
-      fmt::print(stderr, "{}\n",
-                 config::Problem{p.file, p.line, "warning: " + p.what}.text());
+      fmt::print(stderr, "{}\n", config::Problem{p.file, p.line, "warning: " + p.what}.text());
   }
   return loaded.config ? kExitPass : kExitUsage;
 }

@@ -1,4 +1,5 @@
-// Nagios: a check's outcome as a Nagios plugin says it (Monitoring Plugins' development guidelines).
+// Nagios: a check's outcome as a Nagios plugin says it (Monitoring Plugins' development
+// guidelines).
 //
 // "DB OK - answered | 'time'=0.0021s;0.5;1": one line, 4 KiB at most; exit codes 0 ok, 1 warning,
 // 2 critical, 3 unknown. Threading: pure.

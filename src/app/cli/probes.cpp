@@ -28,10 +28,10 @@ int probes(const ProbesOptions& options) {
                near.empty() ? "" : ", did you mean " + near + "?", text::join(names, ", "));
     return kExitUsage;
   }
-  for (const ProbeKind* kind : probe_kinds())
-    fmt::print("{:<20} {}\n", kind->name, kind->summary);
-  fmt::print("\ndavy probes KIND shows its settings and reasons. Try one: davy check --kind KIND "
-             "SETTING=VALUE ...\n");
+  for (const ProbeKind* kind : probe_kinds()) fmt::print("{:<20} {}\n", kind->name, kind->summary);
+  fmt::print(
+      "\ndavy probes KIND shows its settings and reasons. Try one: davy check --kind KIND "
+      "SETTING=VALUE ...\n");
   return kExitPass;
 }
 

@@ -12,7 +12,8 @@ TEST_CASE("a Nagios line has a word, a message, and numbers with their ranges") 
   check.schedule.levels.fail_above = 1;
   CHECK(app::nagios_line(check, Outcome::passed("answered").measured(0.25, "s")) ==
         "DB OK - answered | 'time'=0.25s;~:0.5;~:1");
-  check.schedule.levels = {.warn_above = {}, .fail_above = {}, .warn_below = 0.2, .fail_below = 0.1};
+  check.schedule.levels = {
+      .warn_above = {}, .fail_above = {}, .warn_below = 0.2, .fail_below = 0.1};
   Outcome low = Outcome::failed("low_space", "5% free").measured(0.05, "ratio");
   low.also = {{"it's = one", 3, "1"}, {"used", 1024, "bytes"}};
   CHECK(app::nagios_line(check, low) ==

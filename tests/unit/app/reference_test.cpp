@@ -21,8 +21,8 @@ TEST_CASE("docs/probes.md says what the kinds say of themselves") {
 TEST_CASE("every kind has an example that config check accepts, and says its reasons once each") {
   for (const ProbeKind* kind : probe_kinds()) {
     CAPTURE(std::string(kind->name));
-    std::string yaml = fmt::format("service: a\nchecks:\n  - {{ name: it, {}: {} }}\n", kind->name,
-                                   kind->example);
+    std::string yaml =
+        fmt::format("service: a\nchecks:\n  - {{ name: it, {}: {} }}\n", kind->name, kind->example);
     config::Loaded loaded = config::load_text(yaml, "example", {probe_kinds(), source_kinds()});
     for (const config::Problem& problem : loaded.problems) FAIL_CHECK(problem.text());
     CHECK_FALSE(kind->reasons.empty());

@@ -261,8 +261,8 @@ TEST_CASE("the age of what is known never goes back without a result") {
       Time before = b.state.view().last_result;
       bool unable = random() % 2;
       b.see(unable ? kUnable : kFail);
-      REQUIRE((unable ? b.state.view().last_result == before
-                      : b.state.view().last_result > before));
+      REQUIRE(
+          (unable ? b.state.view().last_result == before : b.state.view().last_result > before));
     }
   }
 }

@@ -141,8 +141,7 @@ TEST_CASE("a check dies and is back: never later than the arithmetic says, whene
         open.emplace(std::move(run), b.clock.now() + takes);
       }
       if (!seen_dead && b.view().status == CheckStatus::Fail) seen_dead = b.clock.now();
-      if (seen_dead && b.clock.now() >= back && !seen_back &&
-          b.view().status == CheckStatus::Pass)
+      if (seen_dead && b.clock.now() >= back && !seen_back && b.view().status == CheckStatus::Pass)
         seen_back = b.clock.now();
     }
     REQUIRE(seen_dead);
@@ -154,7 +153,8 @@ TEST_CASE("a check dies and is back: never later than the arithmetic says, whene
   }
 }
 
-TEST_CASE("a check whose dependency fails is not asked, keeps its state, and is asked when it is back") {
+TEST_CASE(
+    "a check whose dependency fails is not asked, keeps its state, and is asked when it is back") {
   config::Check db = fakes::check("db");
   config::Check lag = fakes::check("lag");
   lag.depends_on = {"db"};
