@@ -16,6 +16,8 @@ using Labels = std::map<std::string, std::string>;
 
 const prometheus::Histogram::BucketBoundaries kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                        0.25,  0.5,    1,     2.5,  5,     10};
+const prometheus::Histogram::BucketBoundaries kDelay{0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005,
+                                                     0.01,   0.025,   0.05,   0.1,   0.25,  1};
 
 prometheus::Family<prometheus::Gauge>& gauge(prometheus::Registry& to, const char* name,
                                              const char* help) {
@@ -154,7 +156,7 @@ struct Metrics::Impl {
   prometheus::Histogram& late =
       histogram(registry, "davy_check_start_delay_seconds",
                 "How long after they were due runs began.")
-          .Add({}, kSeconds);
+          .Add({}, kDelay);
   prometheus::Family<prometheus::Counter>& checks_kept = counter(
       registry, "davy_check_states_saves_total", "Times check states were written to disk.");
   prometheus::Family<prometheus::Counter>& checks_restored =
