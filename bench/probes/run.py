@@ -200,8 +200,9 @@ def main():
     rows = {name: [] for name in probers}
     for i in range(rounds):
         for name, start in probers.items():
-            print(f"round {i + 1} of {rounds}: {name}", file=sys.stderr)
-            rows[name].append(measure(start, args, target, seconds))
+            row = measure(start, args, target, seconds)
+            rows[name].append(row)
+            print(f"round {i + 1} of {rounds}: {name}: {json.dumps(row)}", file=sys.stderr)
     target.close()
     print(f"{args.targets} HTTP targets, each asked once a second on a new connection; {rounds} x {seconds:g} s each.")
     print(

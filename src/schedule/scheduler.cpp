@@ -11,7 +11,7 @@ namespace davy::schedule {
 namespace {
 
 constexpr Duration kHeartbeat = std::chrono::seconds(1);      // publishes at least this often
-constexpr Duration kQuiet = std::chrono::milliseconds(100);   // and at most, without a change
+constexpr Duration kQuiet = std::chrono::milliseconds(250);   // and at most, without a change
 constexpr Duration kFollowUp = std::chrono::milliseconds(1);  // one worker alone, before more come
 constexpr Duration kLongestWait = std::chrono::milliseconds(250);  // for a worker to be free
 
@@ -128,26 +128,22 @@ void Scheduler::call_more_workers() {
 bool Scheduler::call_worker() {
   ++called_;
   return means_.workers.submit([inbox = inbox_, means = means_] {
-    while (true) {
-      Run run;
-      {
-        std::lock_guard<std::mutex> lock(inbox->mutex);
-        if (inbox->ready.empty()) {
-          inbox->ring();
-          return;
-        }
-        run = std::move(inbox->ready.front());
-        inbox->ready.pop_front();
-      }
+    std::unique_lock<std::mutex> lock(inbox->mutex);
+    while (!inbox->ready.empty()) {
+      Run run = std::move(inbox->ready.front());
+      inbox->ready.pop_front();
+      lock.unlock();
       Time began = means.clock.now();
       const Target& target = *run.target;
       ProbeContext ctx{{Deadline(run.deadline), means.net}, target.check.name, &means.heartbeats};
       Outcome outcome = run_guarded(target, ctx, means.run_in_helper);
       means.metrics.check_ran(target.check.name, outcome.kind, means.clock.now() - began,
                               began - run.due);
-      std::lock_guard<std::mutex> lock(inbox->mutex);
+      run.target.reset();  // perhaps the last of it, which is not to be freed under the lock
+      lock.lock();
       inbox->outcomes.emplace_back(run.id, std::move(outcome));
     }
+    inbox->ring();
   });
 }
 

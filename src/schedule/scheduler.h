@@ -5,7 +5,7 @@
 // woken, then two, four, ...: somebody hangs. At most one run per check is ever out, so a pool as
 // large as the number of checks always suffices. Threading: thread-safe. The thread `davy-sched`
 // owns the plan; workers hand outcomes back through the inbox. `publish` is called on that thread
-// after a state has changed at once, after other results ten times a second at most, and once a
+// after a state has changed at once, after other results four times a second at most, and once a
 // second at least. Failure: a probe that throws is a defect of ours: it counts as Error and is
 // logged once. A run for which there is no worker counts as Error. Shutdown: stop() joins the
 // scheduler's thread; workers may still be in a probe.
