@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -68,12 +70,11 @@ class Asker {
     open_.emplace(fd, std::move(question));
   }
 
-  /// Takes what comes until then, or until one answer is complete.
+  /// Waits for what comes until then, and takes it.
   void take_until(double until) {
     double wait = std::max(until - now(), 0.0);
-    timespec left{};
-    left.tv_sec = static_cast<time_t>(wait);
-    left.tv_nsec = static_cast<long>((wait - std::floor(wait)) * 1e9);
+    double whole = std::floor(wait);
+    timespec left{static_cast<time_t>(whole), static_cast<long>((wait - whole) * 1e9)};
     epoll_event events[64];
     int n = epoll_pwait2(epoll_, events, 64, &left, nullptr);
     for (int i = 0; i < n; ++i) proceed(events[i].data.fd);
