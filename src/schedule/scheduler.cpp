@@ -117,13 +117,14 @@ void Scheduler::put_on_list(std::vector<Run> runs) {
   if (!call_worker()) give_back_unstarted();
 }
 
-/// The list has not become empty. If whoever takes from it waits for answers, as many again help;
-/// not if they only have much to do, or have not got a processor yet: more would fight for it.
+/// The list has not become empty. If whoever takes from it waits for answers, as many again help.
+/// If they come back but have much to do, or have not got a processor yet, more than there are
+/// processors would only fight for them.
 void Scheduler::call_more_workers(Progress now) {
   bool are_on_their_way = now.begun < called_ever_;
   bool come_back = now.taken - progress_.taken > now.begun - progress_.begun;
   progress_ = now;
-  if (are_on_their_way || come_back) return;
+  if (are_on_their_way || (come_back && called_ >= processors_)) return;
   std::size_t more = std::min(waiting_runs_, called_);
   for (std::size_t i = 0; i < more; ++i) {
     if (call_worker()) continue;

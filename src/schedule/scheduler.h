@@ -98,6 +98,7 @@ class Scheduler {
   health::Moment now() const { return {means_.clock.now(), means_.clock.wall()}; }
 
   const Means means_;
+  const std::size_t processors_ = std::thread::hardware_concurrency();
   Publish publish_;
   Plan plan_;
   std::vector<CheckView> before_;
