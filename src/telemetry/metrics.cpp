@@ -19,8 +19,9 @@ using Labels = std::map<std::string, std::string>;
 
 const prometheus::Histogram::BucketBoundaries kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                        0.25,  0.5,    1,     2.5,  5,     10};
-const prometheus::Histogram::BucketBoundaries kDelays{
-    0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5};
+const prometheus::Histogram::BucketBoundaries kDelays{0.0001, 0.00025, 0.0005, 0.001, 0.002,
+                                                      0.0025, 0.005,   0.01,   0.025, 0.05,
+                                                      0.1,    0.25,    0.5,    1,     2.5};
 
 prometheus::Family<prometheus::Gauge>& gauge(prometheus::Registry& to, const char* name,
                                              const char* help) {
