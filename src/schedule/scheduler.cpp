@@ -11,7 +11,7 @@ namespace davy::schedule {
 namespace {
 
 constexpr Duration kHeartbeat = std::chrono::seconds(1);      // publishes at least this often
-constexpr Duration kQuiet = std::chrono::milliseconds(100);   // and at most, without a change
+constexpr Duration kQuiet = std::chrono::milliseconds(250);   // and at most, without a change
 constexpr Duration kFollowUp = std::chrono::milliseconds(1);  // one worker alone, before more come
 constexpr Duration kLongestWait = std::chrono::milliseconds(250);  // for a worker to be free
 
@@ -69,6 +69,7 @@ void Scheduler::serve(const std::stop_token& stop) {
     std::vector<std::pair<std::uint64_t, Outcome>> outcomes;
     std::optional<std::vector<config::Check>> checks;
     std::vector<std::string> run_now;
+    Progress progress;
     {
       std::unique_lock<std::mutex> lock(inbox_->mutex);
       inbox_->wake.wait_for(lock, stop, wait_time(), [this] { return inbox_->rung; });
@@ -77,6 +78,7 @@ void Scheduler::serve(const std::stop_token& stop) {
       checks.swap(inbox_->checks);
       run_now.swap(inbox_->run_now);
       waiting_runs_ = inbox_->ready.size();
+      progress = inbox_->progress;
     }
     if (checks) {
       plan_.set_checks(*checks, now());
@@ -85,7 +87,7 @@ void Scheduler::serve(const std::stop_token& stop) {
     }
     for (const auto& [id, outcome] : outcomes) plan_.came_back(id, outcome, now());
     for (const std::string& check : run_now) plan_.run_now(check, now());
-    if (waiting_runs_ > 0) call_more_workers();
+    if (waiting_runs_ > 0) call_more_workers(progress);
     put_on_list(plan_.advance(now()));
     report();
     publish_if_due();
@@ -106,6 +108,7 @@ void Scheduler::put_on_list(std::vector<Run> runs) {
   {
     std::lock_guard<std::mutex> lock(inbox_->mutex);
     was_empty = inbox_->ready.empty();
+    if (was_empty) progress_ = inbox_->progress;
     for (Run& run : runs) inbox_->ready.push_back(std::move(run));
     waiting_runs_ = inbox_->ready.size();
   }
@@ -114,8 +117,14 @@ void Scheduler::put_on_list(std::vector<Run> runs) {
   if (!call_worker()) give_back_unstarted();
 }
 
-/// The list has not become empty: whoever takes from it waits for answers. As many again help.
-void Scheduler::call_more_workers() {
+/// The list has not become empty. If whoever takes from it waits for answers, as many again help.
+/// If they come back but have much to do, or have not got a processor yet, more than there are
+/// processors would only fight for them.
+void Scheduler::call_more_workers(Progress now) {
+  bool are_on_their_way = now.begun < called_ever_;
+  bool come_back = now.taken - progress_.taken > now.begun - progress_.begun;
+  progress_ = now;
+  if (are_on_their_way || (come_back && called_ >= processors_)) return;
   std::size_t more = std::min(waiting_runs_, called_);
   for (std::size_t i = 0; i < more; ++i) {
     if (call_worker()) continue;
@@ -127,28 +136,28 @@ void Scheduler::call_more_workers() {
 /// Calls one worker to take runs off the list until it is empty.
 bool Scheduler::call_worker() {
   ++called_;
-  return means_.workers.submit([inbox = inbox_, means = means_] {
-    while (true) {
-      Run run;
-      {
-        std::lock_guard<std::mutex> lock(inbox->mutex);
-        if (inbox->ready.empty()) {
-          inbox->ring();
-          return;
-        }
-        run = std::move(inbox->ready.front());
-        inbox->ready.pop_front();
-      }
+  bool is_called = means_.workers.submit([inbox = inbox_, means = means_] {
+    std::unique_lock<std::mutex> lock(inbox->mutex);
+    ++inbox->progress.begun;
+    while (!inbox->ready.empty()) {
+      Run run = std::move(inbox->ready.front());
+      inbox->ready.pop_front();
+      ++inbox->progress.taken;
+      lock.unlock();
       Time began = means.clock.now();
       const Target& target = *run.target;
       ProbeContext ctx{{Deadline(run.deadline), means.net}, target.check.name, &means.heartbeats};
       Outcome outcome = run_guarded(target, ctx, means.run_in_helper);
       means.metrics.check_ran(target.check.name, outcome.kind, means.clock.now() - began,
                               began - run.due);
-      std::lock_guard<std::mutex> lock(inbox->mutex);
+      run.target.reset();  // perhaps the last of it, which is not to be freed under the lock
+      lock.lock();
       inbox->outcomes.emplace_back(run.id, std::move(outcome));
     }
+    inbox->ring();
   });
+  if (is_called) ++called_ever_;
+  return is_called;
 }
 
 /// Runs that have waited too long for a worker: davy's own trouble, and no word on the dependency.

@@ -6,7 +6,10 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 #include <cmath>
+#include <iterator>
+#include <unordered_map>
 
+#include "base/guarded.h"
 #include "base/log.h"
 
 namespace davy::telemetry {
@@ -16,6 +19,9 @@ using Labels = std::map<std::string, std::string>;
 
 const prometheus::Histogram::BucketBoundaries kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                        0.25,  0.5,    1,     2.5,  5,     10};
+const prometheus::Histogram::BucketBoundaries kDelays{0.0001, 0.00025, 0.0005, 0.001, 0.002,
+                                                      0.0025, 0.005,   0.01,   0.025, 0.05,
+                                                      0.1,    0.25,    0.5,    1,     2.5};
 
 prometheus::Family<prometheus::Gauge>& gauge(prometheus::Registry& to, const char* name,
                                              const char* help) {
@@ -141,11 +147,18 @@ void add_gauges(prometheus::Registry& registry, const Board& board, Time now) {
 }  // namespace
 
 struct Metrics::Impl {
+  /// The series of a check, at hand: finding them by their labels costs more than counting.
+  struct OfCheck {
+    prometheus::Histogram* took = nullptr;
+    prometheus::Counter* runs[std::size(kOutcomes)]{};
+  };
+
   prometheus::Registry registry;
   prometheus::Family<prometheus::Counter>& runs =
       counter(registry, "davy_check_runs_total", "Runs of a check by what they saw.");
   prometheus::Family<prometheus::Histogram>& took =
       histogram(registry, "davy_check_duration_seconds", "How long runs took.");
+  Guarded<std::unordered_map<std::string, OfCheck>> of_check;
   prometheus::Family<prometheus::Counter>& given_up =
       counter(registry, "davy_check_deadline_exceeded_total", "Runs given up at their deadline.");
   prometheus::Counter& no_worker = counter(registry, "davy_check_no_worker_total",
@@ -153,7 +166,7 @@ struct Metrics::Impl {
                                        .Add({});
   prometheus::Histogram& late = histogram(registry, "davy_check_start_delay_seconds",
                                           "How long after they were due runs began.")
-                                    .Add({}, kSeconds);
+                                    .Add({}, kDelays);
   prometheus::Family<prometheus::Counter>& checks_kept = counter(
       registry, "davy_check_states_saves_total", "Times check states were written to disk.");
   prometheus::Family<prometheus::Counter>& checks_restored =
@@ -184,10 +197,16 @@ Metrics::~Metrics() = default;
 void Metrics::check_ran(const std::string& check, Outcome::Kind outcome, Duration took,
                         Duration late) {
   impl_->late.Observe(seconds(late));
-  impl_->runs
-      .Add({{"check", check}, {"outcome", std::string(kOutcomes[static_cast<int>(outcome)])}})
-      .Increment();
-  impl_->took.Add({{"check", check}}, kSeconds).Observe(seconds(took));
+  auto kind = static_cast<std::size_t>(outcome);
+  auto of_check = impl_->of_check.lock();
+  Impl::OfCheck& series = (*of_check)[check];
+  if (series.took == nullptr) series.took = &impl_->took.Add({{"check", check}}, kSeconds);
+  if (series.runs[kind] == nullptr) {
+    series.runs[kind] =
+        &impl_->runs.Add({{"check", check}, {"outcome", std::string(kOutcomes[kind])}});
+  }
+  series.took->Observe(seconds(took));
+  series.runs[kind]->Increment();
 }
 
 void Metrics::check_given_up(const std::string& check) {
