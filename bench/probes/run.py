@@ -153,7 +153,8 @@ def table(rounds):
     for name, rows in rounds.items():
         m = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
         each = [row["us"] for row in rows]
-        lag = f"<= {m['lag50']:g} / <= {m['lag99']:g}" if "lag50" in m else "-"
+        bounds = [statistics.median_high(row[key] for row in rows) for key in ("lag50", "lag99") if key in rows[0]]
+        lag = " / ".join(f"<= {bound:g}" for bound in bounds) or "-"
         ratio = f"{m['us'] / davys:.2f}" if davys else "-"
         print(
             f"| {name} | {m['us']:.0f} ({min(each):.0f}-{max(each):.0f}) | {ratio} | {m['cpu']:.1f} | {m['mean_ms']:.3f}"
