@@ -9,8 +9,7 @@
 //   stop() ten times, result removed                 "a check may be removed ten times ..."
 //   startup disables the others, then itself         "until startup has passed ..."
 //   startup's failure threshold kills                "a startup that fails for good ..."; the kill
-//   is
-//                                                    the kubelet's own, by its own count
+//                                                    is the kubelet's own, by its own count
 //   no status, not found, waiting, terminated        not applicable: nobody tells us of containers;
 //                                                    what we see of one is its `instance`
 // From its end-to-end tests:
@@ -20,10 +19,8 @@
 //   terminating: not ready, and liveness passes      "who is drained ..."
 //   exec past its timeout, a lingering child         fault/exec_test.cpp
 //   TCP passes although the application answers 500  fault/bad_peer_test.cpp
-//   grace period of a probe, restart counts          not applicable: the kubelet's own; what we
-//   have
-//                                                    instead is
-//                                                    unit/health/liveness_budget_test.cpp
+//   grace period of a probe, restart counts          not applicable: the kubelet's own; instead we
+//                                                    have unit/health/liveness_budget_test.cpp
 #include <doctest/doctest.h>
 
 #include <string>
