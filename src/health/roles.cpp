@@ -12,8 +12,13 @@ CheckStatus counts_as(const CheckView& check, Role role) {
   if (check.muted) return status;
   bool is_unproven = check.stale || check.restored || !check.waits_for.empty();
   if (role == Role::Deploy && (check.blocks_deploy || is_unproven)) status = CheckStatus::Fail;
-  // Nothing is known yet: no reason to restart, none to send traffic.
-  if (role == Role::Liveness && status == CheckStatus::Pending) status = CheckStatus::Pass;
+  if (role == Role::Liveness) {
+    // Stale is what we could not ask for, and that is our own trouble: a hung probe counts as
+    // failed and is not stale. Davy's trouble must not be able to restart anything.
+    if (check.stale) status = check.status;
+    // Nothing is known yet: no reason to restart, none to send traffic.
+    if (status == CheckStatus::Pending) status = CheckStatus::Pass;
+  }
   if (role == Role::Readiness) {
     if (check.flapping && check.worst_while_flapping == CheckStatus::Fail)
       status = CheckStatus::Fail;

@@ -134,6 +134,15 @@ TEST_CASE("a startup passed before davy's own restart stays passed for the same 
   CHECK_FALSE(at(board, Role::Startup).ok);
 }
 
+TEST_CASE("davy's own inability to ask never restarts anything") {
+  CheckView app = check("app", CheckStatus::Pass, {Role::Liveness, Role::Readiness});
+  app.stale = true;
+  CHECK(ask(Role::Liveness, {app}).ok);
+  CHECK_FALSE(ask(Role::Readiness, {app}).ok);
+  app.status = CheckStatus::Fail;  // that is what was seen last
+  CHECK_FALSE(ask(Role::Liveness, {app}).ok);
+}
+
 TEST_CASE("a muted check counts for no role until it is unmuted") {
   CheckView db = check("db", CheckStatus::Fail, {Role::Readiness, Role::Deploy});
   db.muted = Mute{"ann", "known", 0};
