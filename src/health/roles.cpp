@@ -8,17 +8,12 @@ namespace {
 
 /// What one check means for one role.
 CheckStatus counts_as(const CheckView& check, Role role) {
-  CheckStatus status = effective(check);
+  CheckStatus status = effective(check, role);
   if (check.muted) return status;
   bool is_unproven = check.stale || check.restored || !check.waits_for.empty();
   if (role == Role::Deploy && (check.blocks_deploy || is_unproven)) status = CheckStatus::Fail;
-  if (role == Role::Liveness) {
-    // Stale is what we could not ask for, and that is our own trouble: a hung probe counts as
-    // failed and is not stale. Davy's trouble must not be able to restart anything.
-    if (check.stale) status = check.status;
-    // Nothing is known yet: no reason to restart, none to send traffic.
-    if (status == CheckStatus::Pending) status = CheckStatus::Pass;
-  }
+  // Nothing is known yet: no reason to restart, none to send traffic.
+  if (role == Role::Liveness && status == CheckStatus::Pending) status = CheckStatus::Pass;
   if (role == Role::Readiness) {
     if (check.flapping && check.worst_while_flapping == CheckStatus::Fail)
       status = CheckStatus::Fail;
@@ -77,6 +72,13 @@ CheckStatus effective(const CheckView& check) {
     case WhenStale::Hold: return check.status;
   }
   return CheckStatus::Fail;
+}
+
+CheckStatus effective(const CheckView& check, Role role) {
+  // Stale is what we could not ask, and that is our own trouble: a hung probe counts as failed and
+  // is not stale. Our trouble must not be able to restart anything.
+  bool holds = role == Role::Liveness && check.stale && !check.muted;
+  return holds ? check.status : effective(check);
 }
 
 bool has_role(const CheckView& check, Role role) {

@@ -50,6 +50,8 @@ std::vector<RoleView> nothing_known();
 
 /// What a check counts as now, staleness and muting included.
 CheckStatus effective(const CheckView& check);
+/// The same for a role: liveness does not go by staleness.
+CheckStatus effective(const CheckView& check, Role role);
 bool has_role(const CheckView& check, Role role);
 /// The identity of the instance that answers, of all checks that can tell.
 std::string instance_of(const std::vector<CheckView>& checks);

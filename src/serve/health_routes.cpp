@@ -191,7 +191,7 @@ Response HealthRoutes::one_check(const Request& request, const Board& board, Rol
   });
   if (found == board.checks.end())
     return make(404, fmt::format("no check {} in {}\n", text::quoted(name), word(role)));
-  CheckStatus status = health::effective(*found);
+  CheckStatus status = health::effective(*found, role);
   bool is_current = !is_old(board) || role == Role::Liveness;
   bool ok = is_current && (status == CheckStatus::Pass || status == CheckStatus::Warn);
   if (wants_json(request))

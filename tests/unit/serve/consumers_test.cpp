@@ -71,9 +71,9 @@ TEST_CASE("whoever asks reads the same from every answer, and reads it as it is 
     const char* good;  // one letter per state: + good, - bad
   };
   const Row rows[] = {
-      {"/readyz", "++-----"},   {"/readyz/app", "++---+-"},  // the check alone: it does not drain
-      {"/livez", "++-+-++"},     // what is not known, or drains, is not restarted
-      {"/startupz", "+++++++"},  // has started once
+      {"/readyz", "++-----"},    {"/readyz/app", "++---+-"},  // the check alone: it does not drain
+      {"/livez", "++-++++"},  // what is not known, stale or drains is not restarted
+      {"/livez/app", "++--++-"}, {"/startupz", "+++++++"},  // has started once
       {"/deployz", "++-----"},
   };
   for (const Row& row : rows) {
