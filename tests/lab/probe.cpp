@@ -59,11 +59,11 @@ Options options_for(const std::vector<OptionSpec>& specs, const Settings& settin
   return options;
 }
 
-const ProbeKind& kind(const std::string& name) {
+const ProbeKind& kind(std::string_view name) {
   for (const ProbeKind* candidate : probe_kinds()) {
     if (candidate->name == name) return *candidate;
   }
-  throw std::runtime_error("no probe kind " + name);
+  throw std::runtime_error("no probe kind " + std::string(name));
 }
 
 ProbeRunner::ProbeRunner(const std::string& kind_name, const Settings& settings)

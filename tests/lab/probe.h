@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,7 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 Options options_for(const std::vector<OptionSpec>& specs, const Settings& settings);
 
 /// The kind of this name. Throws when there is none.
-const ProbeKind& kind(const std::string& name);
+const ProbeKind& kind(std::string_view name);
 
 /// A probe of this kind, kept between its runs; in a helper process when the kind runs in one.
 class ProbeRunner {
