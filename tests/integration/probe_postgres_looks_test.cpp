@@ -161,8 +161,9 @@ TEST_CASE("the lock of a migration tool warns and blocks deploys while it is hel
   // python3: 2053462845 * zlib.crc32(b"shop"), as ActiveRecord computes it
   const std::pair<std::string, std::string> kTools[] = {
       {"rails", "5939944341529942170"}, {"prisma", "72707369"}, {"-7", "-7"}};
-  for (const auto& [tool, key] : kTools) {
-    CAPTURE(tool);
+  for (const auto& one : kTools) {
+    const auto& [tool, key] = one;
+    CAPTURE(one.first);
     CHECK(lab::show(look({{"advisory_lock", tool}})) == "pass");
     lab::Process migration =
         pg().session("SELECT pg_advisory_lock(" + key + "); SELECT pg_sleep(3600)");

@@ -128,10 +128,11 @@ TEST_CASE("a cluster that covers all slots passes, one that does not fails softl
 
 TEST_CASE("a user without the right to a look gets a warning with the command's name") {
   lab::Redis redis({"--user", "probe", "on", ">secret", "+ping"});
-  for (auto [option, value, command] :
+  for (const auto& row :
        {std::tuple("max_memory_used", "90%", "INFO"), std::tuple("maintenance_key", "k", "EXISTS"),
         std::tuple("cluster", "true", "CLUSTER")}) {
-    CAPTURE(option);
+    const auto& [option, value, command] = row;
+    CAPTURE(std::get<0>(row));
     Outcome seen = look(redis, {{"url", redis.url("probe:secret")}, {option, value}});
     CHECK(seen.kind == Outcome::Kind::Warn);
     CHECK(seen.reason == "no_permission");
