@@ -88,16 +88,19 @@ inline std::string transaction_look() {
 /// after half of wal_receiver_timeout (measured: every 30 s by default), and the receiver gives up
 /// after all of it: the limit lies between.
 inline std::string lag_look() {
-  return look("lag",
-              {"pg_is_in_recovery()", "r.pid IS NOT NULL", "r.status",
-               "extract(epoch FROM clock_timestamp() - r.last_msg_receipt_time)",
-               fmt::format("SELECT CASE WHEN t.ms = 0 THEN 'Infinity'::float8 ELSE 0.75 * t.ms / "
-                           "1000 END FROM ({}) t(ms)",
-                           setting_number("wal_receiver_timeout")),
-               "CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE "
-               "extract(epoch FROM clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(), "
-               "pg_postmaster_start_time())) END"},
-              "FROM (SELECT 1) one LEFT JOIN pg_stat_wal_receiver r ON true");
+  std::string fresh = fmt::format(
+      "SELECT CASE WHEN t.ms = 0 THEN 'Infinity'::float8 ELSE 0.75 * t.ms / 1000 END "
+      "FROM ({}) t(ms)",
+      setting_number("wal_receiver_timeout"));
+  std::string replay_age =
+      "CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE "
+      "extract(epoch FROM clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(), "
+      "pg_postmaster_start_time())) END";
+  return look(
+      "lag",
+      {"pg_is_in_recovery()", "r.pid IS NOT NULL", "r.status",
+       "extract(epoch FROM clock_timestamp() - r.last_msg_receipt_time)", fresh, replay_age},
+      "FROM (SELECT 1) one LEFT JOIN pg_stat_wal_receiver r ON true");
 }
 
 /// An index is invalid too while CREATE INDEX CONCURRENTLY still builds it. Whose table is hidden

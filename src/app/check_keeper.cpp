@@ -96,7 +96,7 @@ Remembered CheckKeeper::load(const config::Config& config, Time now) {
   Saved saved;
   bool is_sound = false;
   if (bytes) {
-    Archive a = Archive::reader(*std::move(bytes));
+    Archive a = Archive::reader(*bytes);
     saved.archive(a, true);
     is_sound = !a.failed() && a.at_end();
   }

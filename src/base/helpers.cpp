@@ -20,8 +20,6 @@
 #include "base/family.h"
 #include "base/thread_name.h"
 
-extern char** environ;
-
 namespace davy {
 namespace {
 

@@ -346,18 +346,22 @@ std::variant<PostgresRows, PostgresError> PostgresClient::ask(const std::string&
   long long limit_ms = std::max<long long>(1, call.deadline.left_ms().count() * 9 / 10);
   std::string state;
   std::string said;
+  std::string last_words;
   try {
     pqxx::nontransaction work(connection);
-    return rows_of(work.exec(fmt::format("SET LOCAL statement_timeout = {}; {}", limit_ms, sql)));
+    try {
+      return rows_of(work.exec(fmt::format("SET LOCAL statement_timeout = {}; {}", limit_ms, sql)));
+    } catch (...) {
+      last_words = session_->last_words();  // before the transaction's end asks the dead connection
+      throw;
+    }
   } catch (const std::exception& e) {
     state = state_of(e);
     said = e.what();
   }
 
   bool is_open = connection.is_open();
-  if (!is_open) {
-    if (std::string words = session_->last_words(); !words.empty()) said = words;
-  }
+  if (!is_open && !last_words.empty()) said = last_words;
   if (!is_open || guard.fired()) session_.reset();
   if (guard.fired()) return PostgresError{"timeout", name_ + ": no answer to the query in time"};
   if (const Words* words = find_words(kOfPooler, said); words != nullptr && !meaning_of(state))
