@@ -21,6 +21,7 @@
 namespace davy {
 
 class Archive;
+class Heartbeats;
 class Workers;
 namespace net {
 struct Means;
@@ -61,7 +62,14 @@ struct SourceContext {
   net::Means& net;
   Workers& workers;
   const Clock& clock;
+  Heartbeats& heartbeats;     // for what applications report of themselves along the same way
   bool canary_alone = false;  // V2 has all the traffic: V1 may be gone
+};
+
+/// Something that befell a source, for davy's own metrics.
+struct SourceEvent {
+  std::string_view name;  // "malformed_lines": one of SourceKind::events
+  double times = 0;       // since the last round
 };
 
 /// What one round brought.
@@ -73,6 +81,15 @@ struct Collected {
   bool blind = false;   // nothing can be judged while this lasts
   std::size_t baseline_targets = 0;  // that answered
   std::size_t canary_targets = 0;
+  std::vector<SourceEvent> events;
+};
+
+/// What a source is made of.
+struct SourceSetup {
+  const Options& options;
+  const RequestSeries& requests;
+  const std::vector<ValueSeries>& values;
+  std::string_view deployment;  // its name
 };
 
 class Source {
@@ -93,8 +110,10 @@ struct SourceKind {
   std::string_view summary;
   std::vector<OptionSpec> options;
   std::string_view example;
-  Result<std::unique_ptr<Source>> (*make)(const Options&, const RequestSeries&,
-                                          const std::vector<ValueSeries>&);
+  /// What may befall it, by names that stay: the label `event` of davy_source_events_total.
+  std::vector<std::string_view> events{};
+  /// An Error's `setting` is the option, or the part of the RequestSeries, or "metrics".
+  Result<std::unique_ptr<Source>> (*make)(const SourceSetup&);
 };
 
 /// Every kind in `src/sources/kinds/`, in the order of their names. Written by the build.

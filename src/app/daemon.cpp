@@ -270,7 +270,7 @@ void Daemon::apply(const config::Config& config) {
     }
     next.push_back(std::make_shared<DeploymentWatch>(
         d, DeploymentWatch::Means{
-               clock_, scrape_workers_, net_, metrics_,
+               clock_, scrape_workers_, net_, metrics_, heartbeats_,
                [this](DeploymentView view) { noticeboard_.pin_deployment(std::move(view)); },
                config_.state_dir}));
     next.back()->start();

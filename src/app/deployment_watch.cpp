@@ -30,8 +30,7 @@ DeploymentWatch::DeploymentWatch(const config::Deployment& deployment, Means mea
     : deployment_(deployment),
       means_(std::move(means)),
       // The config has tried this kind with these settings before, so it cannot refuse now.
-      source_(*deployment.source->make(deployment.source_options, deployment.requests,
-                                       deployment.policy.value_series())) {
+      source_(*config::make_source_of(deployment)) {
   if (!means_.state_dir.empty()) keeper_.emplace(means_.state_dir, deployment.name, means_.workers);
   begin_run(deployment.revision);
   pin();
@@ -105,6 +104,7 @@ void DeploymentWatch::round() {
                                           .net = means_.net,
                                           .workers = means_.workers,
                                           .clock = means_.clock,
+                                          .heartbeats = means_.heartbeats,
                                           .canary_alone = weight_ && *weight_ >= 1});
   double t = seconds(means_.clock.now() - zero_);
   if (collected.block) {
@@ -116,6 +116,8 @@ void DeploymentWatch::round() {
   }
   means_.metrics.collected(deployment_.name, collected.block.has_value(),
                            !collected.trouble.empty());
+  for (const SourceEvent& event : collected.events)
+    means_.metrics.source_event(deployment_.name, event.name, event.times);
   trouble_ = collected.trouble;
   // Saved before it is told, so that a verdict that somebody saw is not taken back by a restart.
   if (keeper_) save(collected.block);
@@ -155,8 +157,7 @@ Result<Done> DeploymentWatch::restore(const std::string& bytes) {
   archive(in);
   if (!in.failed() && in.at_end()) return Done{};
   // It may be half read: nothing of it is kept.
-  source_ = *deployment_.source->make(deployment_.source_options, deployment_.requests,
-                                      deployment_.policy.value_series());
+  source_ = *config::make_source_of(deployment_);
   ++lost_;
   return Error{"it is not what this davy saves"};
 }

@@ -20,6 +20,7 @@
 #include "canary/judge.h"
 #include "config/config.h"
 #include "davy/board.h"
+#include "davy/heartbeats.h"
 #include "davy/source.h"
 #include "net/means.h"
 #include "telemetry/metrics.h"
@@ -33,6 +34,7 @@ class DeploymentWatch {
     Workers& workers;
     net::Means& net;
     telemetry::Metrics& metrics;
+    Heartbeats& heartbeats;
     std::function<void(DeploymentView)> pin;
     std::string state_dir;  // "" = runs do not survive a restart
   };

@@ -162,6 +162,9 @@ struct Config {
   std::vector<Deployment> deployments;
 };
 
+/// The source of a deployment. The config has tried this before it was accepted.
+Result<std::unique_ptr<Source>> make_source_of(const Deployment& deployment);
+
 /// One thing that is wrong, at its place.
 struct Problem {
   std::string file;

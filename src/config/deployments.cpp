@@ -119,8 +119,7 @@ class DeploymentReader {
     std::optional<Options> options = read_options(settings, deployment_.source->options);
     if (!options || requests == nullptr) return;
     deployment_.source_options = std::move(*options);
-    auto made = deployment_.source->make(deployment_.source_options, deployment_.requests,
-                                         deployment_.policy.value_series());
+    auto made = make_source_of(deployment_);
     if (made) return;
     if (is_of_requests(made.error().setting)) {
       Settings series(*requests, settings_.inside("requests"), settings_.problems());
@@ -154,6 +153,13 @@ Result<double> parse_stage(std::string_view text, const std::vector<double>& bef
   if (!before.empty() && *share <= before.back())
     return Error{fmt::format("{} does not go up (ascending: 5%, 25%, 50%, 100%)", text)};
   return share;
+}
+
+Result<std::unique_ptr<Source>> make_source_of(const Deployment& deployment) {
+  return deployment.source->make({.options = deployment.source_options,
+                                  .requests = deployment.requests,
+                                  .values = deployment.policy.value_series(),
+                                  .deployment = deployment.name});
 }
 
 std::vector<Deployment> read_deployments(const Node& list, const Kinds& kinds, Problems& problems) {

@@ -22,75 +22,12 @@ std::vector<double> per_bucket(const std::vector<double>& cumulative) {
   return counts;
 }
 
-std::vector<double> common(const std::vector<double>& a, const std::vector<double>& b) {
-  std::vector<double> both;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
-  return both;
-}
-
-/// Adds the counts at `from` to those at `to`. REQUIRES: every bound of `to` is in `from`.
-void add_at(const std::vector<double>& from, const std::vector<double>& counts, Histogram& to) {
-  std::size_t bucket = 0;
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    // Bucket i ends at from[i]: it lies within the first bucket of `to` that does not end before.
-    while (bucket < to.bounds.size() && (i == from.size() || from[i] > to.bounds[bucket])) ++bucket;
-    to.counts[bucket] += counts[i];
-  }
-}
-
-bool is_count(double n) {
-  return std::isfinite(n) && n >= 0;
-}
-
-bool is_histogram(const std::vector<double>& bounds, const std::vector<double>& counts) {
-  return counts.size() == bounds.size() + 1 &&
-         std::all_of(counts.begin(), counts.end(), is_count) &&
-         std::all_of(bounds.begin(), bounds.end(), is_count) &&
-         std::adjacent_find(bounds.begin(), bounds.end(), std::greater_equal<>()) == bounds.end();
-}
-
 Tally::Sum& sum_at(Tally& tally, std::size_t i) {
   if (tally.values.size() <= i) tally.values.resize(i + 1);
   return tally.values[i];
 }
 
-Histogram empty_at(std::vector<double> bounds) {
-  std::vector<double> counts(bounds.size() + 1, 0.0);
-  return {std::move(bounds), std::move(counts)};
-}
-
 }  // namespace
-
-void add(const Tally::Histograms& more, Tally::Histograms& sum) {
-  for (const auto& [bounds, counts] : more) {
-    std::vector<double>& mine = sum.try_emplace(bounds, counts.size(), 0.0).first->second;
-    std::transform(mine.begin(), mine.end(), counts.begin(), mine.begin(), std::plus<>());
-  }
-}
-
-std::optional<Histogram> at_common_bounds(const Tally::Histograms& histograms) {
-  if (histograms.empty()) return std::nullopt;
-  std::vector<double> bounds = histograms.begin()->first;
-  for (const auto& [others, counts] : histograms) bounds = common(bounds, others);
-  if (bounds.empty()) return std::nullopt;
-  Histogram merged = empty_at(std::move(bounds));
-  for (const auto& [from, counts] : histograms) add_at(from, counts, merged);
-  return merged;
-}
-
-void share_bounds(std::optional<Histogram>& a, std::optional<Histogram>& b) {
-  if (!a || !b || a->bounds == b->bounds) return;
-  std::vector<double> bounds = common(a->bounds, b->bounds);
-  for (std::optional<Histogram>* side : {&a, &b}) {
-    if (bounds.empty()) {
-      side->reset();
-      continue;
-    }
-    Histogram merged = empty_at(bounds);
-    add_at((*side)->bounds, (*side)->counts, merged);
-    *side = std::move(merged);
-  }
-}
 
 void TargetCounters::start_from(const Reading& reading, Time now) {
   clear_tallies();
@@ -237,22 +174,9 @@ void TargetCounters::forget_unseen() {
   std::erase_if(histograms_, [this](const auto& item) { return item.second.seen != readings_; });
 }
 
-void Tally::Sum::archive(Archive& state) {
-  state(of, readings);
-  if (!std::isfinite(of) || !is_count(readings)) state.fail();
-}
-
-void Tally::archive(Archive& state) {
-  state(requests, errors, latency, values);
-  if (!is_count(requests) || !is_count(errors)) state.fail();
-  for (const auto& [bounds, counts] : latency) {
-    if (!is_histogram(bounds, counts)) state.fail();
-  }
-}
-
 void TargetCounters::Counter::archive(Archive& state) {
   state(value, seen);
-  if (!is_count(value)) state.fail();
+  if (!stats::is_count(value)) state.fail();
 }
 
 void TargetCounters::Buckets::archive(Archive& state) {
@@ -263,7 +187,7 @@ void TargetCounters::Buckets::archive(Archive& state) {
 void TargetCounters::archive(Archive& state) {
   state(counters_, histograms_, process_, tallies_, restarts_, readings_);
   auto is_later = [this](const auto& item) { return item.second.seen > readings_; };
-  if (!is_count(restarts_) || std::any_of(counters_.begin(), counters_.end(), is_later) ||
+  if (!stats::is_count(restarts_) || std::any_of(counters_.begin(), counters_.end(), is_later) ||
       std::any_of(histograms_.begin(), histograms_.end(), is_later)) {
     state.fail();
   }

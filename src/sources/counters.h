@@ -12,7 +12,6 @@
 #pragma once
 
 #include <array>
-#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -21,36 +20,9 @@
 #include "davy/block.h"
 #include "sources/process_start.h"
 #include "sources/reading.h"
+#include "sources/tally.h"
 
 namespace davy::source {
-
-/// What was added to one version's counters since the last commit. Histograms by their bounds:
-/// several may differ in them.
-struct Tally {
-  using Histograms = std::map<std::vector<double>, std::vector<double>>;  // bounds -> counts
-  /// One of the deployment's own metrics.
-  struct Sum {
-    double of = 0;        // a gauge's values, a counter's growth
-    double readings = 0;  // in which it was there
-    void archive(Archive& state);
-  };
-
-  double requests = 0;
-  double errors = 0;
-  Histograms latency;
-  std::vector<Sum> values;  // as in Rules; shorter when the rest was never there
-
-  void archive(Archive& state);
-};
-
-void add(const Tally::Histograms& more, Tally::Histograms& sum);
-
-/// All of them at the bounds that they have in common; nothing when they have none, or there are
-/// none.
-std::optional<Histogram> at_common_bounds(const Tally::Histograms& histograms);
-
-/// Both at the bounds that both have, when they differ.
-void share_bounds(std::optional<Histogram>& a, std::optional<Histogram>& b);
 
 class TargetCounters {
  public:

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "sources/exposition.h"
+#include "stats/counter.h"
 
 namespace davy::source {
 namespace {
@@ -28,10 +29,6 @@ void write_key(std::string_view name, std::vector<Label>& labels, std::string& o
     out += '=';
     out += label.value;
   }
-}
-
-bool is_count(double value) {
-  return std::isfinite(value) && value >= 0;
 }
 
 bool parse_bound(std::string_view text, double& bound) {
@@ -92,7 +89,7 @@ class Picker final : public SampleSink {
     std::sort(reading_.histograms.begin(), reading_.histograms.end(),
               [](const auto& a, const auto& b) { return a.series < b.series; });
     finish_gauges();
-    if (starts_ == 1 && is_count(start_)) reading_.start = start_;
+    if (starts_ == 1 && stats::is_count(start_)) reading_.start = start_;
     remark(parsed.malformed, "malformed lines left out", text::join(parsed.first_malformed, ", "));
     remark(bad_values_, "counters left out that are no counts (NaN, infinite or negative)",
            bad_value_);
@@ -131,7 +128,7 @@ class Picker final : public SampleSink {
 
   void take_counter(const Share& share, std::string_view name, Labels labels, double value,
                     Reading::Counter counter) {
-    if (!is_count(value)) {
+    if (!stats::is_count(value)) {
       ++bad_values_;
       bad_value_ = fmt::format("{} is {}", name, value);
       return;
@@ -203,7 +200,7 @@ class Picker final : public SampleSink {
     write_key(name, sorted_, key_);
     BucketList& list = buckets_.try_emplace(key_, BucketList{share.side, {}, ""}).first->second;
     if (std::isnan(bound)) list.wrong = "a bucket without a proper le";
-    if (!is_count(value)) list.wrong = "a bucket that is no count";
+    if (!stats::is_count(value)) list.wrong = "a bucket that is no count";
     list.buckets.push_back({bound, value});
   }
 

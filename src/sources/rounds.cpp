@@ -9,7 +9,6 @@
 
 #include "base/archive.h"
 #include "base/text.h"
-#include "stats/buckets.h"
 
 namespace davy::source {
 namespace {
@@ -46,19 +45,6 @@ struct Rounds::Round {
   bool is_blind = false;
   std::vector<std::string> urgent{};  // why it is blind
   std::vector<std::string> troubles{};
-};
-
-/// One version's part of a block, while it is put together.
-struct Rounds::Version {
-  struct Mean {
-    double sum = 0;  // of the targets' own: a gauge's mean over the span, a counter's growth
-    double targets = 0;
-  };
-  bool is_counted = false;
-  VersionCounts counts;
-  Tally::Histograms latency;
-  std::vector<Mean> values;                    // as in Rules
-  std::vector<const Tally::Histograms*> pods;  // of those that are young, as counts.pods
 };
 
 Rounds::Rounds(const Rules& rules)
@@ -176,14 +162,20 @@ void Rounds::judge_sides(const std::vector<Answer>& answers, Round& round) const
 /// Every live target has answered: one span ends here and the next begins, with a block or without.
 std::optional<Block> Rounds::commit(const std::vector<Answer>& answers, Round& round) {
   std::optional<Time> start = std::exchange(span_start_, now_);
-  std::array<Version, 2> versions;
-  for (Version& version : versions) version.values.resize(values_.size());
+  std::vector<Portion> portions;
+  std::array<bool, 2> is_counted{};  // for the whole span
   for (const Answer& answer : answers) {
     if (!targets_.at(answer.key).is_counting || !answer.reading) continue;
-    for (Side side : answer.sides) fill(answer, side, versions[index(side)]);
+    for (Side side : answer.sides) {
+      portions.push_back(portion_of(answer, side));
+      is_counted[index(side)] = true;
+    }
   }
+  bool is_whole =
+      is_counted[index(Side::Canary)] && (is_counted[index(Side::Baseline)] || round.canary_alone);
   std::optional<Block> block;
-  if (!round.is_blind && start && *start < now_) block = block_of(versions, *start, round);
+  if (!round.is_blind && start && *start < now_ && is_whole)
+    block = make_block(portions, values_, seconds(now_ - *start), round.troubles);
   for (const Answer& answer : answers) {
     Target& target = targets_.at(answer.key);
     target.counters.clear_tallies();
@@ -195,80 +187,16 @@ std::optional<Block> Rounds::commit(const std::vector<Answer>& answers, Round& r
   return block;
 }
 
-/// Adds what one target counted to its version.
-void Rounds::fill(const Answer& answer, Side side, Version& version) const {
+/// What one target counted of a version.
+Portion Rounds::portion_of(const Answer& answer, Side side) const {
   const TargetCounters& counters = targets_.at(answer.key).counters;
-  const Tally& tally = counters.tally(side);
-  version.is_counted = true;
-  // Error counters of their own may run a little ahead of the requests.
-  double errors = std::min(tally.errors, tally.requests);
-  version.counts.requests += tally.requests;
-  version.counts.errors += errors;
-  add(tally.latency, version.latency);
-  for (std::size_t i = 0; i < tally.values.size(); ++i) {
-    const Tally::Sum& sum = tally.values[i];
-    if (sum.readings == 0) continue;
-    version.values[i].sum += values_[i].is_counter ? sum.of : sum.of / sum.readings;
-    ++version.values[i].targets;
-  }
-  if (answer.pod.empty()) return;
-  PodCounts pod{.id = answer.pod,
-                .requests = tally.requests,
-                .errors = errors,
-                .restarts = counters.restarts()};
-  if (answer.reading->start) {
-    pod.age = std::max(0.0, static_cast<double>(wall_) / 1e3 - *answer.reading->start);
-  }
-  version.pods.push_back(pod.age && *pod.age < kYoungPod ? &tally.latency : nullptr);
-  version.counts.pods.push_back(std::move(pod));
-}
-
-/// Nothing when a version was not counted for the whole span.
-std::optional<Block> Rounds::block_of(std::array<Version, 2>& versions, Time start,
-                                      Round& round) const {
-  Version& baseline = versions[index(Side::Baseline)];
-  Version& canary = versions[index(Side::Canary)];
-  if (!canary.is_counted || !(baseline.is_counted || round.canary_alone)) return std::nullopt;
-  Block block;
-  block.dt = seconds(now_ - start);
-  for (Version& version : versions) {
-    version.counts.latency = at_common_bounds(version.latency);
-    version.counts.values = values(version, block.dt);
-  }
-  share_bounds(baseline.counts.latency, canary.counts.latency);
-  if (!baseline.latency.empty() && !canary.latency.empty() && !canary.counts.latency) {
-    round.troubles.emplace_back(
-        "the latency histograms have no bounds in common, so latency cannot be compared");
-  }
-  for (Version& version : versions) tell_young_pods(version);
-  block.baseline = std::move(baseline.counts);
-  block.canary = std::move(canary.counts);
-  return block;
-}
-
-std::vector<Value> Rounds::values(const Version& version, double dt) const {
-  std::vector<Value> values;
-  for (std::size_t i = 0; i < values_.size(); ++i) {
-    const auto& [sum, targets] = version.values[i];
-    double per = targets;
-    if (values_[i].is_counter)
-      per = values_[i].per_request ? version.counts.requests : targets * dt;
-    double value = sum / per;
-    if (targets > 0 && std::isfinite(value)) values.push_back({values_[i].name, value});
-  }
-  return values;
-}
-
-/// At the version's own bounds, so that they can be taken off its counts.
-void Rounds::tell_young_pods(Version& version) {
-  const std::optional<Histogram>& whole = version.counts.latency;
-  for (std::size_t i = 0; i < version.pods.size() && whole; ++i) {
-    if (version.pods[i] == nullptr) continue;
-    Histogram part{whole->bounds, std::vector<double>(whole->counts.size(), 0.0)};
-    for (const auto& [bounds, counts] : *version.pods[i])
-      stats::add(part, stats::project({bounds, counts}, whole->bounds));
-    version.counts.pods[i].latency = std::move(part);
-  }
+  Portion portion{.side = side,
+                  .pod = answer.pod,
+                  .tally = counters.tally(side),
+                  .restarts = counters.restarts()};
+  if (answer.reading->start)
+    portion.age = std::max(0.0, static_cast<double>(wall_) / 1e3 - *answer.reading->start);
+  return portion;
 }
 
 void Rounds::Target::archive(Archive& state) {

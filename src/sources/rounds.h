@@ -20,6 +20,7 @@
 #include "davy/source.h"
 #include "sources/counters.h"
 #include "sources/reading.h"
+#include "sources/tally.h"
 
 namespace davy::source {
 
@@ -54,15 +55,11 @@ class Rounds {
   };
 
   struct Round;
-  struct Version;
   void check_clocks(Time now, WallMillis wall);
   void see(const Answer& answer, Round& round);
   void judge_sides(const std::vector<Answer>& answers, Round& round) const;
   std::optional<Block> commit(const std::vector<Answer>& answers, Round& round);
-  void fill(const Answer& answer, Side side, Version& version) const;
-  std::optional<Block> block_of(std::array<Version, 2>& versions, Time start, Round& round) const;
-  std::vector<Value> values(const Version& version, double dt) const;
-  static void tell_young_pods(Version& version);
+  Portion portion_of(const Answer& answer, Side side) const;
 
   const std::string rules_text_;
   const std::string counter_names_;

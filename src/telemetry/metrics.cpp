@@ -176,6 +176,8 @@ struct Metrics::Impl {
       gauge(registry, "davy_peers_answering", "Peers that answered properly when last asked.")
           .Add({});
   std::function<Means()> read_means;
+  prometheus::Family<prometheus::Counter>& source_events =
+      counter(registry, "davy_source_events_total", "What befell a deployment's source.");
   prometheus::Family<prometheus::Counter>& rounds =
       counter(registry, "davy_source_rounds_total", "Rounds of a deployment's source.");
   prometheus::Family<prometheus::Counter>& saves =
@@ -239,6 +241,11 @@ void Metrics::collected(const std::string& deployment, bool block, bool trouble)
             {"block", block ? "yes" : "no"},
             {"trouble", trouble ? "yes" : "no"}})
       .Increment();
+}
+
+void Metrics::source_event(const std::string& deployment, std::string_view event, double times) {
+  impl_->source_events.Add({{"deployment", deployment}, {"event", std::string(event)}})
+      .Increment(times);
 }
 
 void Metrics::saved(const std::string& deployment, bool ok) {

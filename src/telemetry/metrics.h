@@ -42,6 +42,7 @@ class Metrics {
   };
   void read_means(std::function<Means()> read);
   void collected(const std::string& deployment, bool block, bool trouble);
+  void source_event(const std::string& deployment, std::string_view event, double times);
   /// A run was written to disk, or could not be.
   void saved(const std::string& deployment, bool ok);
   /// A saved run was found at the start, and gone on with or not.

@@ -3,13 +3,9 @@
 #include <memory>
 #include <string>
 
-#include "base/archive.h"
 #include "base/guarded.h"
-#include "base/workers.h"
-#include "davy/source.h"
-#include "lab/probe.h"
 #include "lab/server.h"
-#include "net/means.h"
+#include "lab/source.h"
 
 using namespace davy;
 using namespace std::chrono_literals;
@@ -40,42 +36,18 @@ struct Exporter {
   std::string url() const { return server.url("/metrics"); }
 };
 
-/// A source as the agent would run it.
-struct Scraping {
-  net::Means net;
-  std::unique_ptr<Source> source;
-  Workers workers{"scrape", 8, 32};
-
+struct Scraping : lab::SourceRunner {
   Scraping(const std::string& baseline, const std::string& canary, lab::Settings more = {},
-           const std::vector<ValueSeries>& values = {}) {
+           const std::vector<ValueSeries>& values = {})
+      : Scraping(with(baseline, canary, std::move(more)), values) {}
+  explicit Scraping(const lab::Settings& settings, const std::vector<ValueSeries>& values = {})
+      : SourceRunner("scrape", settings, kSeries, values) {}
+
+  static lab::Settings with(const std::string& baseline, const std::string& canary,
+                            lab::Settings more) {
     lab::Settings settings = {{"baseline", baseline}, {"canary", canary}};
     settings.insert(settings.end(), more.begin(), more.end());
-    make(settings, values);
-  }
-  explicit Scraping(const lab::Settings& settings, const std::vector<ValueSeries>& values = {}) {
-    make(settings, values);
-  }
-
-  void make(const lab::Settings& settings, const std::vector<ValueSeries>& values) {
-    const SourceKind& kind = *source_kinds().at(0);
-    auto made = kind.make(lab::options_for(kind.options, settings), kSeries, values);
-    if (!made) FAIL(made.error().what);
-    source = std::move(*made);
-  }
-
-  std::string saved() {
-    Archive out = Archive::writer();
-    source->archive(out);
-    return out.bytes();
-  }
-  bool load(std::string bytes) {
-    Archive in = Archive::reader(std::move(bytes));
-    source->archive(in);
-    return !in.failed() && in.at_end();
-  }
-
-  Collected collect() {
-    return source->collect({Deadline::in(20s), net, workers, machine_clock()});
+    return settings;
   }
 };
 
@@ -97,7 +69,7 @@ TEST_CASE("two exporters become blocks, over one connection each") {
   v1.count(100, 1);
   v2.count(10, 0);
   Scraping scraping(v1.url(), v2.url());
-  CHECK(scraping.source->describe() == "scrape of 1 baseline and 1 canary targets");
+  CHECK(scraping.source().describe() == "scrape of 1 baseline and 1 canary targets");
   Collected first = scraping.collect();
   CHECK(first.trouble == "");
   CHECK_FALSE(first.block);
@@ -185,12 +157,7 @@ TEST_CASE("a source may end while a target still holds a worker") {
   Exporter v1;
   v1.count(1, 0);
   lab::Server drip(lab::drip("HTTP/1.1 200 OK\r\n\r\n", 10));
-  net::Means net;
-  Workers workers{"scrape", 4, 8};
-  {
-    Scraping scraping(v1.url(), drip.url("/metrics"), {{"timeout", "100ms"}});
-    scraping.source->collect({Deadline::in(1ms), net, workers, machine_clock()});
-  }
+  Scraping(v1.url(), drip.url("/metrics"), {{"timeout", "100ms"}}).collect(1ms);
   CHECK(true);  // the sanitizers say whether the worker touched what is gone
 }
 
@@ -204,9 +171,8 @@ TEST_CASE("a name that cannot be looked up is told") {
 }
 
 TEST_CASE("the settings of a scrape that contradict each other are refused") {
-  const SourceKind& kind = *source_kinds().at(0);
   auto refused = [&](const lab::Settings& settings) {
-    auto made = kind.make(lab::options_for(kind.options, settings), kSeries, {});
+    auto made = lab::make_source("scrape", settings, kSeries);
     return made ? "" : made.error().setting + ": " + made.error().what;
   };
   CHECK(refused({{"baseline", "http://a/"}}) ==
@@ -321,10 +287,8 @@ TEST_CASE("a davy that was killed goes on with what it saved, nothing twice and 
 }
 
 TEST_CASE("a metric that cannot be read is refused") {
-  const SourceKind& kind = *source_kinds().at(0);
-  auto made = kind.make(
-      lab::options_for(kind.options, {{"baseline", "http://a/"}, {"canary", "http://b/"}}), kSeries,
-      {{.name = "queue", .series = "1"}});
+  auto made = lab::make_source("scrape", {{"baseline", "http://a/"}, {"canary", "http://b/"}},
+                               kSeries, {{.name = "queue", .series = "1"}});
   REQUIRE_FALSE(made);
   CHECK(made.error().setting == "metrics");
 }

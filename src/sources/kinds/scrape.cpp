@@ -253,16 +253,15 @@ Result<Settings> read_settings(const Options& options) {
   return settings;
 }
 
-Result<std::unique_ptr<Source>> make(const Options& options, const RequestSeries& requests,
-                                     const std::vector<ValueSeries>& values) {
-  Result<std::vector<TargetUrl>> urls = read_urls(options);
+Result<std::unique_ptr<Source>> make(const SourceSetup& setup) {
+  Result<std::vector<TargetUrl>> urls = read_urls(setup.options);
   if (!urls) return urls.error();
-  Result<Settings> settings = read_settings(options);
+  Result<Settings> settings = read_settings(setup.options);
   if (!settings) return settings.error();
-  Result<Rules> rules = Rules::compile(requests, values);
+  Result<Rules> rules = Rules::compile(setup.requests, setup.values);
   if (!rules) return rules.error();
-  return std::unique_ptr<Source>(std::make_unique<Scrape>(std::move(*urls), text_of_urls(options),
-                                                          std::move(*rules), *settings));
+  return std::unique_ptr<Source>(std::make_unique<Scrape>(
+      std::move(*urls), text_of_urls(setup.options), std::move(*rules), *settings));
 }
 
 }  // namespace

@@ -27,11 +27,11 @@ Result<std::unique_ptr<Probe>> make_db(const Options& options) {
 }
 
 /// Refuses a counter with a space, and an `every` below a second.
-Result<std::unique_ptr<Source>> make_source(const Options& options, const RequestSeries& requests,
-                                            const std::vector<ValueSeries>&) {
-  if (requests.counter.front().find(' ') != std::string::npos)
+Result<std::unique_ptr<Source>> make_source(const SourceSetup& setup) {
+  if (setup.requests.counter.front().find(' ') != std::string::npos)
     return Error{"is no selector", "counter"};
-  if (options.duration("every") < std::chrono::seconds(1)) return Error{"is too often", "every"};
+  if (setup.options.duration("every") < std::chrono::seconds(1))
+    return Error{"is too often", "every"};
   return std::unique_ptr<Source>(std::make_unique<Empty>());
 }
 

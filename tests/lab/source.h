@@ -1,0 +1,50 @@
+// Runs metric sources as the agent would: settings written as in the config, its means, its
+// workers.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/workers.h"
+#include "davy/heartbeats.h"
+#include "davy/source.h"
+#include "lab/probe.h"
+#include "net/means.h"
+
+namespace davy::lab {
+
+/// The kind of this name. Throws when there is none.
+const SourceKind& source_kind(std::string_view name);
+
+/// What the kind makes of it.
+Result<std::unique_ptr<Source>> make_source(std::string_view kind, const Settings& settings,
+                                            const RequestSeries& requests,
+                                            const std::vector<ValueSeries>& values = {});
+
+class SourceRunner {
+ public:
+  /// Throws when the kind refuses the settings.
+  SourceRunner(std::string_view kind, const Settings& settings, const RequestSeries& requests,
+               const std::vector<ValueSeries>& values = {});
+
+  /// One round. Throws when an event is none that the kind lists.
+  Collected collect(std::chrono::milliseconds timeout = std::chrono::seconds(20),
+                    bool canary_alone = false);
+  std::string saved();
+  bool load(std::string bytes);
+
+  Source& source() { return *source_; }
+  Heartbeats& heartbeats() { return heartbeats_; }
+  Workers& workers() { return workers_; }
+
+ private:
+  net::Means net_;
+  Heartbeats heartbeats_;
+  const SourceKind& kind_;
+  Workers workers_{"source", 8, 32};  // they outlive the source, as in the agent
+  std::unique_ptr<Source> source_;
+};
+
+}  // namespace davy::lab
