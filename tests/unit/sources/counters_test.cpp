@@ -291,3 +291,19 @@ TEST_CASE("a gauge's series that stands there twice counts once") {
   CHECK(reading->values[index(Side::Canary)].at(0).gauge == 5);
   CHECK_FALSE(reading->values[index(Side::Baseline)].at(0).is_there);
 }
+
+TEST_CASE("a histogram whose buckets became wider goes on at the bounds that stayed") {
+  auto page = [](std::vector<double> bounds, std::vector<double> cumulative) {
+    Reading reading;
+    reading.histograms.push_back({"h", Side::Canary, std::move(bounds), std::move(cumulative)});
+    return reading;
+  };
+  TargetCounters target;
+  target.start_from(page({0.1, 0.2, 0.3, 0.4}, {10, 20, 30, 40, 50}), kNow);
+  target.advance_to(page({0.2, 0.4}, {21, 43, 55}), kNow);
+  CHECK(*at_common_bounds(target.tally(Side::Canary).latency) == Histogram{{0.2, 0.4}, {1, 2, 2}});
+  // Buckets that have none in common are another histogram, which began at 0.
+  target.clear_tallies();
+  target.advance_to(page({0.5}, {60, 70}), kNow);
+  CHECK(*at_common_bounds(target.tally(Side::Canary).latency) == Histogram{{0.5}, {60, 10}});
+}
