@@ -32,6 +32,15 @@ std::string key_of(std::string_view name, Labels labels, std::string_view withou
   return key;
 }
 
+bool has_label_twice(Labels labels) {
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if (labels[i].name == labels[k].name) return true;
+    }
+  }
+  return false;
+}
+
 std::string_view name_of(std::string_view key) {
   return key.substr(0, key.find('\x1f'));
 }
@@ -90,6 +99,10 @@ bool Catalogue::is_wanted_name(std::string_view name) {
 
 std::uint32_t Catalogue::intern(std::string_view name, Labels labels) {
   if (!is_wanted_name(name) || there_ > max_series_) return kUnwanted;
+  if (has_label_twice(labels)) {
+    doubled_labels_.emplace(name);
+    return kUnwanted;
+  }
   std::string key = key_of(name, labels);
   auto known = numbers_.find(key);
   if (known != numbers_.end()) return known->second;
@@ -221,6 +234,10 @@ Result<Reading> Catalogue::finish(const Parsed& parsed) {
         "(have the application expose a histogram)",
         name));
   }
+  for (const std::string& name : doubled_labels_) {
+    reading.remarks.push_back(
+        fmt::format("series of {} are left out that have the same label twice", name));
+  }
   bool has_requests = std::any_of(shares_.begin(), shares_.end(), [&](const Share& share) {
     return reading.seen[index(share.side)].requests;
   });
@@ -333,6 +350,8 @@ void Catalogue::forget_gone() {
   histogram_numbers_.clear();
   values_.clear();
   pages_.clear();
+  summaries_.clear();
+  doubled_labels_.clear();
 }
 
 }  // namespace davy::source

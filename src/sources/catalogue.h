@@ -108,8 +108,9 @@ class Catalogue final : public NativeSink {
   std::uint64_t page_ = 0;
   std::size_t there_ = 0;  // wanted series on this page
   std::vector<Native> natives_;
-  std::set<std::string, std::less<>> summaries_;  // among the names that are to be histograms
-  std::vector<std::string> others_[4];            // names that could count requests, likely first
+  std::set<std::string, std::less<>> summaries_;       // among the names that are to be histograms
+  std::set<std::string, std::less<>> doubled_labels_;  // names of series with a label twice
+  std::vector<std::string> others_[4];  // names that could count requests, likely first
   std::string last_other_;
   LeftOut doubled_;
   LeftOut bad_values_;

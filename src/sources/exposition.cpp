@@ -12,19 +12,17 @@ namespace {
 constexpr std::string_view kBlank = " \t\r\n\xEF\xBB\xBF";
 constexpr std::size_t kDescribed = 3;  // malformed lines told in words
 
-/// What the page is when it is no metrics, or "".
+/// What the page is when it is no metrics, or "". By its first line that is not blank, so that it
+/// does not depend on how the page came.
 std::string_view not_metrics(std::string_view body) {
   std::size_t first = body.find_first_not_of(kBlank);
   if (first == std::string_view::npos) return "";
-  if (body[first] == '<') return "HTML";
-  std::string_view rest = body.substr(first + 1).substr(0, 64);
-  rest = rest.substr(std::min(rest.find_first_not_of(" \t\r\n"), rest.size()));
+  std::string_view line = text::trim(body.substr(first, body.find('\n', first) - first));
+  if (line[0] == '<') return "HTML";
   // A line may start with {" when a name is not plain: {"http.requests"} 5
-  bool is_json = body[first] == '[' ||
-                 (body[first] == '{' &&
-                  (rest.empty() || rest[0] == '}' ||
-                   rest.substr(0, rest.find('\n')).find("\":") != std::string_view::npos));
-  return is_json ? "JSON" : "";
+  bool is_object = line[0] == '{' && (line.size() == 1 || text::trim(line.substr(1))[0] == '}' ||
+                                      line.substr(0, 64).find("\":") != std::string_view::npos);
+  return is_object || line[0] == '[' ? "JSON" : "";
 }
 
 const char* line_end(const char* at, const char* end) {

@@ -246,3 +246,14 @@ TEST_CASE("a line of a megabyte is read, in pieces as well") {
     CHECK(reading->counters[0].value == 5);
   }
 }
+
+TEST_CASE("a series with the same label twice is left out and told on every page") {
+  PageReader reader(rules(), {{Side::Canary}}, 1000);
+  for (int page = 0; page < 2; ++page) {
+    Result<Reading> reading = read_whole(reader, "n{code=\"1\",x=\"1\",code=\"2\"} 1\nn 5\n");
+    REQUIRE(reading);
+    CHECK(reading->counters.size() == 1);
+    REQUIRE(reading->remarks.size() == 1);
+    CHECK(reading->remarks[0] == "series of n are left out that have the same label twice");
+  }
+}
