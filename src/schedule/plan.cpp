@@ -166,10 +166,6 @@ void Plan::came_back(std::uint64_t run, const Outcome& outcome, health::Moment n
   after_change(index, was, was_instance, now);
 }
 
-void Plan::not_started(std::uint64_t run, const Outcome& why, health::Moment now) {
-  came_back(run, why, now);
-}
-
 bool Plan::run_now(std::string_view check, health::Moment now) {
   auto found = by_name_.find(std::string(check));
   if (found == by_name_.end()) return false;
