@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/shallow_json.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "davy/probe.h"
@@ -143,8 +144,7 @@ struct Http final : Probe {
   std::string json_member(const std::string& body) const {
     using nlohmann::json;
     constexpr int kDeepest = 64;
-    auto not_too_deep = [](int depth, json::parse_event_t, json&) { return depth < kDeepest; };
-    json in = json::parse(body, not_too_deep, false);
+    json in = parse_shallow(body, kDeepest);
     if (in.is_discarded()) return "no JSON: " + text::quoted(body);
     json::json_pointer at(expected_.json->pointer);
     if (!in.contains(at)) return "nothing";
