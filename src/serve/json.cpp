@@ -219,11 +219,10 @@ std::string check_page_json(const CheckView& c, Time now) {
   for (const Measurement& m : c.also)
     also.push_back({{"name", m.name}, {"value", number(m.value)}, {"unit", m.unit}});
   out["measurements"] = also;
-  constexpr std::string_view kOutcomes[] = {"pass", "warn", "fail", "error"};
   json history = json::array();
   for (const Seen& seen : *c.history) {
     history.push_back({{"time", units::show_time(seen.at)},
-                       {"outcome", kOutcomes[static_cast<int>(seen.outcome)]},
+                       {"outcome", word(seen.outcome)},
                        {"hard", seen.hard},
                        {"reason", seen.reason},
                        {"took_ms", std::chrono::duration<double, std::milli>(seen.took).count()}});
