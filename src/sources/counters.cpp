@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/archive.h"
+#include "stats/buckets.h"
 #include "stats/counter.h"
 
 namespace davy::source {
@@ -125,7 +126,8 @@ bool TargetCounters::add_histograms(const Reading& reading, std::vector<std::str
     fell |= is_old && total(counts) < total(before->second.counts);
     auto added = TargetCounters::added(is_old ? &before->second : nullptr, now.bounds, counts);
     if (added) {
-      add({{now.bounds, std::move(*added)}}, tallies_[index(now.side)].latency);
+      add({{std::move(added->bounds), std::move(added->counts)}},
+          tallies_[index(now.side)].latency);
     } else {
       ++senseless;
     }
@@ -150,18 +152,26 @@ void TargetCounters::add_values(const Reading& reading) {
   }
 }
 
-std::optional<std::vector<double>> TargetCounters::added(const Buckets* before,
-                                                         const std::vector<double>& bounds,
-                                                         const std::vector<double>& counts) {
-  // Other bounds, or fewer in all: another process, which counts from 0.
-  if (before == nullptr || before->bounds != bounds || total(counts) < total(before->counts))
-    return counts;
-  std::vector<double> added(counts.size());
-  std::transform(counts.begin(), counts.end(), before->counts.begin(), added.begin(),
+std::optional<Histogram> TargetCounters::added(const Buckets* before,
+                                               const std::vector<double>& bounds,
+                                               const std::vector<double>& counts) {
+  Histogram now{bounds, counts};
+  // Fewer in all: another process, which counts from 0.
+  if (before == nullptr || total(counts) < total(before->counts)) return now;
+  Histogram old{before->bounds, before->counts};
+  if (bounds != before->bounds) {
+    // A native histogram's process makes its buckets wider when there are too many of them.
+    std::vector<double> common = stats::common_bounds(bounds, before->bounds);
+    if (common.empty()) return now;
+    now = stats::project(now, common);
+    old = stats::project(old, common);
+  }
+  std::transform(now.counts.begin(), now.counts.end(), old.counts.begin(), now.counts.begin(),
                  std::minus<>());
-  bool is_growth = std::all_of(added.begin(), added.end(), [](double n) { return n >= 0; });
+  bool is_growth =
+      std::all_of(now.counts.begin(), now.counts.end(), [](double n) { return n >= 0; });
   if (!is_growth) return std::nullopt;
-  return added;
+  return now;
 }
 
 /// Series that are no longer there are forgotten once they are the greater part.
