@@ -45,6 +45,7 @@ inline std::vector<ProbeKind::Reason> with_redis_reasons(std::vector<ProbeKind::
       {"closed", "the connection ended in the middle"},
       {"tls", "no TLS session: the certificate is not trusted, or the port does not speak TLS"},
       {"protocol", "what answers is not Redis"},
+      {"too_large", "an answer of more than 16 MiB"},
       {"auth", "wrong or missing user or password, or protected mode", kHard},
       {"permission", "the user may not run the command that the message names", kHard},
       {"database", "the server has no database of this number", kHard},

@@ -22,6 +22,7 @@ namespace davy {
 
 class Archive;
 class Heartbeats;
+struct PublisherKind;
 class Workers;
 namespace net {
 struct Means;
@@ -90,6 +91,9 @@ struct SourceSetup {
   const RequestSeries& requests;
   const std::vector<ValueSeries>& values;
   std::string_view deployment;  // its name
+  // All is of one version: its instance's davy counts it, to publish it. Then it is the canary of
+  // every block, and there is no baseline.
+  bool one_version = false;
 };
 
 class Source {
@@ -112,6 +116,9 @@ struct SourceKind {
   std::string_view example;
   /// What may befall it, by names that stay: the label `event` of davy_source_events_total.
   std::vector<std::string_view> events{};
+  bool takes_one_version = false;            // see SourceSetup
+  bool reads_series = true;                  // by RequestSeries; otherwise others have counted
+  const PublisherKind* publisher = nullptr;  // whose blocks it merges; null = nobody's
   /// An Error's `setting` is the option, or the part of the RequestSeries, or "metrics".
   Result<std::unique_ptr<Source>> (*make)(const SourceSetup&);
 };

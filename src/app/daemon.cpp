@@ -13,6 +13,7 @@
 #include "app/deployment_watch.h"
 #include "app/noticeboard.h"
 #include "app/peers.h"
+#include "app/publisher_watch.h"
 #include "base/log.h"
 #include "base/run_in_helper.h"
 #include "base/units.h"
@@ -90,12 +91,14 @@ class Daemon {
 
  private:
   using Watches = std::vector<std::shared_ptr<DeploymentWatch>>;
+  using Publishers = std::vector<std::shared_ptr<PublisherWatch>>;
 
   Result<Done> listen();
   serve::ApiRoutes::Orders orders();
   void restore();
   void pin(std::vector<CheckView> checks);
   void apply(const config::Config& config);
+  void apply(const std::vector<config::Publication>& publications);
   void reload();
   int shut_down(const sigset_t& signals);
 
@@ -123,6 +126,7 @@ class Daemon {
   std::unique_ptr<CheckKeeper> check_keeper_;
   std::unique_ptr<Peers> peers_;
   Guarded<Watches> deployments_;
+  Publishers publishers_;  // of main's thread
   std::unique_ptr<serve::HealthRoutes> health_routes_;
   std::unique_ptr<serve::ApiRoutes> api_routes_;
   std::unique_ptr<serve::Front> health_;
@@ -143,7 +147,7 @@ int Daemon::run() {
   }
   // 4. What a davy before us knew: a restart must not empty a load balancer.
   restore();
-  // 5. Checks and deployments: from here on the Board changes.
+  // 5. Checks, deployments and what is published: from here on the Board changes.
   apply(config_);
   peers_->start();
   scheduler_.start();
@@ -151,7 +155,8 @@ int Daemon::run() {
                            {"health", fmt::format("{}:{}", config_.health.host, health_->port())},
                            {"api", fmt::format("{}:{}", config_.api.host, api_->port())},
                            {"checks", std::to_string(config_.checks.size())},
-                           {"deployments", std::to_string(config_.deployments.size())}});
+                           {"deployments", std::to_string(config_.deployments.size())},
+                           {"publications", std::to_string(config_.publications.size())}});
   // 6. Wait. As process 1 of a container we are also given the orphans of others, once a second.
   const bool is_first = getpid() == 1;
   while (true) {
@@ -279,6 +284,35 @@ void Daemon::apply(const config::Config& config) {
     if (std::find(next.begin(), next.end(), watch) == next.end()) watch->stop();
   }
   noticeboard_.keep_deployments(names);
+  apply(config.publications);
+}
+
+/// Those whose settings did not change go on. The others leave before anybody takes their place.
+void Daemon::apply(const std::vector<config::Publication>& publications) {
+  Publishers leaving = std::exchange(publishers_, {});
+  auto is_of = [](const config::Publication& publication) {
+    return [&publication](const std::shared_ptr<PublisherWatch>& watch) {
+      return watch->publication().settings == publication.settings;
+    };
+  };
+  std::vector<const config::Publication*> fresh;
+  for (const config::Publication& publication : publications) {
+    auto same = std::find_if(leaving.begin(), leaving.end(), is_of(publication));
+    if (same == leaving.end()) {
+      fresh.push_back(&publication);
+    } else {
+      publishers_.push_back(std::move(*same));
+      leaving.erase(same);
+    }
+  }
+  for (const auto& watch : leaving) watch->ask_to_stop();
+  leaving.clear();
+  for (const config::Publication* publication : fresh) {
+    publishers_.push_back(std::make_shared<PublisherWatch>(
+        *publication, PublisherWatch::Means{clock_, scrape_workers_, net_, metrics_, heartbeats_,
+                                            config_.state_dir}));
+    publishers_.back()->start();
+  }
 }
 
 void Daemon::reload() {
@@ -318,9 +352,11 @@ int Daemon::shut_down(const sigset_t& signals) {
   // 4. Nobody asks any more; nothing new starts.
   api_->stop();
   health_->stop();
+  for (const auto& publisher : publishers_) publisher->ask_to_stop();
   scheduler_.stop();
   peers_->stop();
   deployments_.lock()->clear();
+  publishers_.clear();
   // 5. Probes that do not come back are left behind, and so are helpers that cannot die.
   net_.helpers.stop();
   for (int i = 0; i < 20 && probe_workers_.busy() > 0; ++i)

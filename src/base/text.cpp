@@ -75,6 +75,12 @@ std::string join(const std::vector<std::string>& parts, std::string_view between
   return fmt::format("{}", fmt::join(parts, between));
 }
 
+std::string join_some(const std::vector<std::string>& parts, std::size_t most) {
+  std::size_t shown = std::min(parts.size(), most);
+  std::string text = join({parts.begin(), parts.begin() + static_cast<long>(shown)}, "; ");
+  return shown == parts.size() ? text : fmt::format("{}; and {} more", text, parts.size() - shown);
+}
+
 std::string quoted(std::string_view s, std::size_t limit) {
   std::string out = "\"";
   while (!s.empty() && out.size() <= limit) {

@@ -14,6 +14,8 @@ std::vector<std::string_view> split(std::string_view s, char at);
 /// Of ASCII letters.
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 std::string join(const std::vector<std::string>& parts, std::string_view between);
+/// The first `most` of them: "a; b; and 3 more".
+std::string join_some(const std::vector<std::string>& parts, std::size_t most = 4);
 
 /// For messages: in double quotes, control characters and bad UTF-8 escaped, cut after `limit`
 /// bytes.

@@ -110,7 +110,8 @@ std::string say(const std::string& who, const std::string& does, const std::stri
 }
 
 bool has_latency(const config::Deployment& d) {
-  return d.policy.latency && !d.requests.histogram.empty();
+  bool others_count = d.source != nullptr && !d.source->reads_series;  // then they know
+  return d.policy.latency && (others_count || !d.requests.histogram.empty());
 }
 
 /// The stages with V1 beside V2.

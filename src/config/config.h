@@ -13,6 +13,7 @@
 #include "davy/board.h"
 #include "davy/options.h"
 #include "davy/probe.h"
+#include "davy/publisher.h"
 #include "davy/result.h"
 #include "davy/source.h"
 #include "davy/time.h"
@@ -101,6 +102,21 @@ struct Deployment {
   int line = 0;
 };
 
+/// What this instance serves of a deployment, published for judges elsewhere.
+struct Publication {
+  std::string deployment;  // as the judges call it
+  std::string version;
+  std::string instance;  // the host's name, when the config does not say
+  const SourceKind* source = nullptr;
+  Options source_options;
+  RequestSeries requests;
+  std::vector<ValueSeries> values;
+  const SourceKind* exchange = nullptr;  // whose publisher it is
+  Options exchange_options;
+  std::string settings;  // all of it, as Check::settings
+  int line = 0;
+};
+
 /// When a shared dependency's failure does not take this instance out of rotation.
 struct FailOpen {
   double quorum = 0.5;  // of the peers that answer must share the failure
@@ -160,10 +176,14 @@ struct Config {
   Log log;
   std::vector<Check> checks;
   std::vector<Deployment> deployments;
+  std::vector<Publication> publications;
 };
 
 /// The source of a deployment. The config has tried this before it was accepted.
 Result<std::unique_ptr<Source>> make_source_of(const Deployment& deployment);
+
+/// The same of a publication.
+Result<std::unique_ptr<Publisher>> make_publisher_of(const Publication& publication);
 
 /// One thing that is wrong, at its place.
 struct Problem {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <algorithm>
 
-#include "base/text.h"
 #include "base/units.h"
 #include "config/kind_options.h"
 #include "config/sections.h"
@@ -27,18 +26,7 @@ class DeploymentReader {
     if (const Node* policy = settings_.find("policy")) {
       deployment_.policy = read_policy(*policy, settings_.inside("policy"), settings_.problems());
     }
-    std::size_t before = settings_.problems().count();
-    const Node* requests =
-        settings_.require("requests", "preset: prometheus-http, or counter: and error_when:");
-    if (requests != nullptr) {
-      deployment_.requests =
-          read_requests(*requests, settings_.inside("requests"), settings_.problems());
-    }
-    bool requests_are_good =
-        settings_.problems().count() == before && requests != nullptr && !is_broken(*requests);
-    if (const Node* source = settings_.require("source", "scrape: {baseline: ..., canary: ...}")) {
-      read_source(*source, requests_are_good ? requests : nullptr);
-    }
+    read_source();
     settings_.finish();
     return std::move(deployment_);
   }
@@ -91,37 +79,43 @@ class DeploymentReader {
     deployment_.expect = out;
   }
 
-  void read_source(const Node& node, const Node* requests) {
-    Settings source(node, settings_.inside("source"), settings_.problems());
-    if (node.kind != Node::Kind::Map) return;
-    std::vector<std::string> names;
-    for (const SourceKind* kind : kinds_.sources) names.emplace_back(kind->name);
-    if (node.items.size() != 1) {
-      source.problem_at(node, fmt::format("must name one kind of source, not {} (known: {})",
-                                          node.items.size(), text::join(names, ", ")));
-      return;
+  void read_source() {
+    const Node* node = settings_.require("source", "scrape: {baseline: ..., canary: ...}");
+    std::optional<ChosenSource> chosen;
+    if (node != nullptr) {
+      Settings source(*node, settings_.inside("source"), settings_.problems());
+      chosen = choose_source(source, kinds_.sources, "kind of source");
     }
-    const Node& chosen = node.items.front();
-    auto kind = std::find(names.begin(), names.end(), chosen.key);
-    if (kind == names.end()) {
-      std::string near = text::nearest(chosen.key, names);
-      source.problem_at(chosen, fmt::format("is not a kind of source ({}known: {})",
-                                            near.empty() ? "" : "did you mean " + near + "? ",
-                                            text::join(names, ", ")));
-      return;
+    bool is_complete = true;
+    const Node* requests = nullptr;
+    if (!chosen || chosen->kind->reads_series) {
+      requests =
+          settings_.require("requests", "preset: prometheus-http, or counter: and error_when:");
+      is_complete = requests != nullptr && read_requests_of(*requests);
+    } else if (settings_.find("requests") != nullptr) {
+      settings_.problem("requests",
+                        fmt::format("is said where they are counted, and {} merges what "
+                                    "others counted (leave it out here)",
+                                    chosen->kind->name));
     }
-    deployment_.source = kinds_.sources[static_cast<std::size_t>(kind - names.begin())];
-    make_source(chosen, source.inside(chosen.key), requests);
+    if (chosen) make_source(*chosen, is_complete, requests);
   }
 
-  void make_source(const Node& node, const std::string& where, const Node* requests) {
-    Settings settings(node, where, settings_.problems());
-    std::optional<Options> options = read_options(settings, deployment_.source->options);
-    if (!options || requests == nullptr) return;
+  bool read_requests_of(const Node& node) {
+    std::size_t before = settings_.problems().count();
+    deployment_.requests = read_requests(node, settings_.inside("requests"), settings_.problems());
+    return settings_.problems().count() == before && !is_broken(node);
+  }
+
+  void make_source(const ChosenSource& chosen, bool is_complete, const Node* requests) {
+    deployment_.source = chosen.kind;
+    Settings settings(*chosen.node, chosen.where, settings_.problems());
+    std::optional<Options> options = read_options(settings, chosen.kind->options);
+    if (!options || !is_complete) return;
     deployment_.source_options = std::move(*options);
     auto made = make_source_of(deployment_);
     if (made) return;
-    if (is_of_requests(made.error().setting)) {
+    if (requests != nullptr && is_of_requests(made.error().setting)) {
       Settings series(*requests, settings_.inside("requests"), settings_.problems());
       blame(series, made.error());
     } else if (made.error().setting == "metrics") {
@@ -130,11 +124,6 @@ class DeploymentReader {
     } else {
       blame(settings, made.error());
     }
-  }
-
-  static bool is_of_requests(std::string_view setting) {
-    constexpr std::string_view kOwn[] = {"counter", "error_when", "errors", "histogram", "unit"};
-    return std::find(std::begin(kOwn), std::end(kOwn), setting) != std::end(kOwn);
   }
 
   Settings settings_;

@@ -262,7 +262,7 @@ std::string explain(const Deployment& deployment) {
   if (!deployment.revision.empty()) out += ", revision " + deployment.revision;
   out += fmt::format("\n  source: {}\n", deployment.source->name);
   out += explain(deployment.source_options, deployment.source->options);
-  out += explain(deployment.requests);
+  if (deployment.source->reads_series) out += explain(deployment.requests);
   out += "  policy\n" + explain(deployment.policy);
   if (!deployment.stages.empty()) {
     std::vector<std::string> stages;
@@ -270,6 +270,24 @@ std::string explain(const Deployment& deployment) {
     out += "  stages: " + text::join(stages, ", ") + "\n";
   }
   return out;
+}
+
+std::string explain(const Publication& publication, bool is_kept) {
+  std::string out =
+      fmt::format("publish {} {} as {}\n  to: {}\n", publication.deployment, publication.version,
+                  publication.instance, publication.exchange->name);
+  out += explain(publication.exchange_options, publication.exchange->publisher->options);
+  out += fmt::format("  source: {}\n", publication.source->name);
+  out += explain(publication.source_options, publication.source->options);
+  if (publication.source->reads_series) out += explain(publication.requests);
+  for (const ValueSeries& metric : publication.values) {
+    out += fmt::format("    {}: {} {}{}\n", metric.name,
+                       metric.kind == ValueSeries::Kind::Gauge ? "gauge" : "rate of", metric.series,
+                       metric.per == ValueSeries::Per::Request ? ", per request" : "");
+  }
+  return out + (is_kept
+                    ? "  a restart of davy loses nothing and publishes nothing twice\n"
+                    : "  a restart of davy loses what was served meanwhile (state_dir keeps it)\n");
 }
 
 }  // namespace
@@ -309,8 +327,10 @@ std::string explain(const Config& config) {
   out += fmt::format("  answers \"not ready\" for {} after SIGTERM, then leaves\n",
                      units::show(config.drain_delay));
   if (!config.state_dir.empty()) {
-    out += fmt::format("  keeps runs and the states of checks in {}, over restarts\n",
-                       config.state_dir);
+    out += fmt::format(
+        "  keeps runs, what is to be published, and the states of checks in {}, over "
+        "restarts\n",
+        config.state_dir);
   } else if (!config.deployments.empty()) {
     out += "  keeps evidence in memory: a restart begins every run anew (state_dir keeps it)\n";
   }
@@ -320,6 +340,8 @@ std::string explain(const Config& config) {
     out += "\n" + explain_roles(config.checks) + explain_sharing(config);
   }
   for (const Deployment& deployment : config.deployments) out += "\n" + explain(deployment);
+  for (const Publication& publication : config.publications)
+    out += "\n" + explain(publication, !config.state_dir.empty());
   return out;
 }
 

@@ -129,10 +129,14 @@ Config read_config(const Node& root, const Kinds& kinds, Problems& problems) {
   if (const Node* list = list_of(settings, "deployments")) {
     config.deployments = read_deployments(*list, kinds, problems);
   }
+  if (const Node* list = list_of(settings, "publish"))
+    config.publications = read_publications(*list, kinds, problems);
   settings.finish();
-  if (problems.count() == 0 && config.checks.empty() && config.deployments.empty()) {
+  bool is_idle = config.checks.empty() && config.deployments.empty() && config.publications.empty();
+  if (problems.count() == 0 && is_idle) {
     problems.add(root.line,
-                 "has neither checks nor deployments, so there is nothing to do (add one of them)");
+                 "has neither checks nor deployments nor publish, so there is nothing to do (add "
+                 "one of them)");
   }
   return config;
 }

@@ -16,8 +16,7 @@ class OwnMetricReader {
       : settings_(node, where, problems) {}
 
   ValuePolicy read() {
-    read_name();
-    read_series();
+    read_value_series(settings_, metric_.series);
     read_margins();
     read_standing(settings_, metric_.standing);
     settings_.finish();
@@ -25,31 +24,6 @@ class OwnMetricReader {
   }
 
  private:
-  void read_name() {
-    std::optional<std::string> name =
-        settings_.text_of(settings_.require("name", "a word of your own, such as memory"));
-    if (!name) return;
-    if (auto wrong = wrong_name(*name)) settings_.problem("name", *wrong);
-    metric_.series.name = std::move(*name);
-  }
-
-  void read_series() {
-    const Node* gauge = settings_.find("gauge");
-    const Node* rate = settings_.find("rate");
-    if ((gauge == nullptr) == (rate == nullptr)) {
-      settings_.problem(gauge == nullptr ? "gauge" : "rate",
-                        "name either a gauge or the counter of a rate "
-                        "(gauge: process_resident_memory_bytes)");
-      return;
-    }
-    metric_.series.kind = gauge != nullptr ? ValueSeries::Kind::Gauge : ValueSeries::Kind::Rate;
-    if (auto text = settings_.text_of(gauge != nullptr ? gauge : rate))
-      metric_.series.series = std::move(*text);
-    settings_.read("per", metric_.series.per, {"instance", "request"});
-    if (gauge != nullptr && metric_.series.per == ValueSeries::Per::Request)
-      settings_.problem("per", "a gauge is not counted per request (name a counter under rate)");
-  }
-
   /// The key says which way is bad: max_increase or max_decrease.
   void read_margins() {
     std::optional<Margin> increase;
@@ -104,6 +78,47 @@ class OwnMetricReader {
 };
 
 }  // namespace
+
+void read_value_series(Settings& settings, ValueSeries& out) {
+  std::optional<std::string> name =
+      settings.text_of(settings.require("name", "a word of your own, such as memory"));
+  if (name) {
+    if (auto wrong = wrong_name(*name)) settings.problem("name", *wrong);
+    out.name = std::move(*name);
+  }
+  const Node* gauge = settings.find("gauge");
+  const Node* rate = settings.find("rate");
+  if ((gauge == nullptr) == (rate == nullptr)) {
+    settings.problem(gauge == nullptr ? "gauge" : "rate",
+                     "name either a gauge or the counter of a rate "
+                     "(gauge: process_resident_memory_bytes)");
+    return;
+  }
+  out.kind = gauge != nullptr ? ValueSeries::Kind::Gauge : ValueSeries::Kind::Rate;
+  if (auto text = settings.text_of(gauge != nullptr ? gauge : rate)) out.series = std::move(*text);
+  settings.read("per", out.per, {"instance", "request"});
+  if (gauge != nullptr && out.per == ValueSeries::Per::Request)
+    settings.problem("per", "a gauge is not counted per request (name a counter under rate)");
+}
+
+std::vector<ValueSeries> read_published_metrics(const Node& list, const std::string& where,
+                                                Problems& problems) {
+  std::vector<ValueSeries> metrics;
+  for (const Node& item : list.items) {
+    std::string inside = fmt::format("{} number {}", where, metrics.size() + 1);
+    Settings settings(item, inside, problems);
+    ValueSeries series;
+    read_value_series(settings, series);
+    settings.finish();
+    bool is_twice = std::any_of(metrics.begin(), metrics.end(), [&](const ValueSeries& other) {
+      return !series.name.empty() && other.name == series.name;
+    });
+    if (is_twice)
+      problems.add(item.line, fmt::format("{}: the name {} is taken", inside, series.name));
+    metrics.push_back(std::move(series));
+  }
+  return metrics;
+}
 
 std::vector<ValuePolicy> read_own_metrics(const Node& list, const std::string& where,
                                           Problems& problems) {

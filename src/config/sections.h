@@ -5,7 +5,9 @@
 // Failure: problems; then what is returned is incomplete and must not be used.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.h"
@@ -17,12 +19,33 @@ std::vector<Check> read_checks(const Node& list, const Kinds& kinds, Problems& p
 
 std::vector<Deployment> read_deployments(const Node& list, const Kinds& kinds, Problems& problems);
 
+std::vector<Publication> read_publications(const Node& list, const Kinds& kinds,
+                                           Problems& problems);
+
+/// The one kind that a mapping names: `{ scrape: {...} }`.
+struct ChosenSource {
+  const SourceKind* kind;
+  const Node* node;   // its options
+  std::string where;  // for messages about them
+};
+/// Nothing when it names none of `kinds`, and that is told as "not a `what`".
+std::optional<ChosenSource> choose_source(Settings& settings,
+                                          const std::vector<const SourceKind*>& kinds,
+                                          std::string_view what);
+/// Whether an Error of a kind's `make` is about the part `requests`.
+bool is_of_requests(std::string_view setting);
+
 /// `where` names what the policy belongs to, for messages.
 Policy read_policy(const Node& map, const std::string& where, Problems& problems);
 
 /// Its part `metrics:`.
 std::vector<ValuePolicy> read_own_metrics(const Node& list, const std::string& where,
                                           Problems& problems);
+/// `name`, and which series it is, of one metric.
+void read_value_series(Settings& settings, ValueSeries& out);
+/// Such metrics without a policy, as they are published.
+std::vector<ValueSeries> read_published_metrics(const Node& list, const std::string& where,
+                                                Problems& problems);
 /// `severity`, `trust` and `muted` of one metric.
 void read_standing(Settings& settings, Standing& out);
 

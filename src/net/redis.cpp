@@ -1,5 +1,6 @@
 #include "net/redis.h"
 
+#include <fmt/format.h>
 #include <hiredis/hiredis.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -20,6 +21,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "net/means.h"
 #include "net/uri.h"
 
@@ -28,6 +30,8 @@ namespace {
 
 constexpr bool kHard = true;
 constexpr int kPort = 6379;
+constexpr std::size_t kMostAnswer = 16 << 20;  // bytes
+constexpr std::size_t kHead = 512;             // of an answer that was too large
 
 struct FreeContext {
   void operator()(redisContext* context) const { redisFree(context); }
@@ -128,6 +132,43 @@ RedisReply value_of(const redisReply& reply) {
   return out;
 }
 
+/// What came back: an answer, or why there is none.
+struct Received {
+  Reply reply;                // null: see the context's error, or
+  bool is_too_large = false;  // it was given up
+  std::string head;           // its first bytes, when it was
+};
+
+/// As redisCommandArgv, but one who may write to a Redis must not fill our memory.
+Received ask_bounded(redisContext& c, const std::vector<std::string>& words) {
+  std::vector<const char*> argv;
+  std::vector<std::size_t> sizes;
+  for (const std::string& word : words) {
+    argv.push_back(word.data());
+    sizes.push_back(word.size());
+  }
+  Received received;
+  if (redisAppendCommandArgv(&c, static_cast<int>(argv.size()), argv.data(), sizes.data()) !=
+      REDIS_OK)
+    return received;
+  for (int is_written = 0; is_written == 0;) {
+    if (redisBufferWrite(&c, &is_written) != REDIS_OK) return received;
+  }
+  std::size_t total = 0;
+  while (true) {
+    void* reply = nullptr;
+    if (redisGetReplyFromReader(&c, &reply) != REDIS_OK) return received;
+    received.reply.reset(static_cast<redisReply*>(reply));
+    if (received.reply != nullptr) return received;
+    std::size_t before = c.reader->len;
+    if (redisBufferRead(&c) != REDIS_OK) return received;
+    if (total == 0) received.head.assign(c.reader->buf, std::min(c.reader->len, kHead));
+    total += c.reader->len - std::min(before, c.reader->len);
+    received.is_too_large = total > kMostAnswer;
+    if (received.is_too_large) return received;
+  }
+}
+
 std::variant<Socket, RedisError> connect_unix(const std::string& path, const std::string& name) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -212,6 +253,7 @@ struct RedisClient::Connection {
 RedisClient::RedisClient(RedisTarget target)
     : target_(std::move(target)), name_("redis " + target_.where()) {}
 
+RedisClient::RedisClient(RedisClient&&) noexcept = default;
 RedisClient::~RedisClient() = default;
 
 std::optional<RedisError> RedisClient::begin(const Call& call) {
@@ -239,6 +281,7 @@ std::optional<RedisError> RedisClient::connect(const Call& call) {
   socket.release();  // redisFree closes it
   limit_elements(*context->reader);
   connection_ = std::make_unique<Connection>(Connection{std::move(context)});
+  ++connections_;
   std::optional<RedisError> trouble;
   if (target_.is_tls) trouble = start_tls(call);
   if (!trouble) trouble = log_in(call);
@@ -326,14 +369,8 @@ RedisAnswer RedisClient::exchange(const std::vector<std::string>& words, const C
   auto left = std::chrono::duration_cast<std::chrono::microseconds>(call.deadline.left_ms());
   redisSetTimeout(&c, timeval{left.count() / 1000000, left.count() % 1000000});
 
-  std::vector<const char*> argv;
-  std::vector<std::size_t> sizes;
-  for (const std::string& word : words) {
-    argv.push_back(word.data());
-    sizes.push_back(word.size());
-  }
-  Reply reply(static_cast<redisReply*>(
-      redisCommandArgv(&c, static_cast<int>(argv.size()), argv.data(), sizes.data())));
+  Received received = ask_bounded(c, words);
+  const Reply& reply = received.reply;
   is_usable = reply != nullptr && c.err == 0 && !guard.fired();
   if (reply != nullptr && reply->type == REDIS_REPLY_ERROR) {
     RedisError error = explain(what, {reply->str, reply->len});
@@ -342,6 +379,13 @@ RedisAnswer RedisClient::exchange(const std::vector<std::string>& words, const C
     return error;
   }
   if (reply != nullptr) return value_of(*reply);
+  if (received.is_too_large) {
+    RedisError error{"too_large", fmt::format("{}: an answer of more than {}", what,
+                                              units::show_bytes(kMostAnswer))};
+    error.head = std::move(received.head);
+    step.note(error.reason);
+    return error;
+  }
 
   // The connection failed under the command, and hiredis cannot go on after that, not even after a
   // time-out. It has errno's text only: "Resource temporarily unavailable" is its timeout.

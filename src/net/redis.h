@@ -4,9 +4,11 @@
 // reply says only in its first word what it means. The only file with hiredis in it is redis.cpp.
 //
 // Threading: a client belongs to one thread at a time.
-// Failure: a RedisError. Never blocks past the deadline, except name resolution.
+// Failure: a RedisError; an answer of more than 16 MiB is one, too. Never blocks past the deadline,
+// except name resolution.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +47,7 @@ struct RedisError {
   bool hard = false;   // asking again will not help
   bool ours = false;   // no descriptors left: says nothing about the server
   std::string code;    // the first word of an error reply: "NOPERM"; "" when there was no reply
+  std::string head;    // of an answer that was too large: its first bytes, as they came
 };
 
 /// An answer as plain values.
@@ -59,10 +62,14 @@ using RedisAnswer = std::variant<RedisReply, RedisError>;
 class RedisClient {
  public:
   explicit RedisClient(RedisTarget target);
+  RedisClient(RedisClient&&) noexcept;
   ~RedisClient();
 
   /// "redis 127.0.0.1:6379"
   const std::string& name() const { return name_; }
+
+  /// How many connections it has made: a new one may lead to a server that has forgotten.
+  std::uint64_t connections() const { return connections_; }
 
   /// Makes sure that there is a connection that is logged in. To be called once before the commands
   /// of a run.
@@ -85,6 +92,7 @@ class RedisClient {
   const std::string name_;
   std::unique_ptr<Connection> connection_;
   bool is_kept_ = false;  // from an earlier run
+  std::uint64_t connections_ = 0;
 };
 
 }  // namespace davy::net

@@ -15,7 +15,6 @@ namespace {
 
 constexpr int kGivenUpAfter = 3;  // failures in a row
 constexpr int kMostFailures = 1'000'000'000;
-constexpr std::size_t kTold = 4;    // troubles at once
 constexpr double kClockSlack = 10;  // seconds that the time of day may be set by meanwhile
 
 std::string joined_names(const std::vector<Selector>& selectors) {
@@ -26,14 +25,6 @@ std::string joined_names(const std::vector<Selector>& selectors) {
 
 bool serves(const Answer& answer, Side side) {
   return std::find(answer.sides.begin(), answer.sides.end(), side) != answer.sides.end();
-}
-
-std::string told(const std::vector<std::string>& troubles) {
-  std::size_t shown = std::min(troubles.size(), kTold);
-  std::string text =
-      text::join({troubles.begin(), troubles.begin() + static_cast<long>(shown)}, "; ");
-  return shown == troubles.size() ? text
-                                  : fmt::format("{}; and {} more", text, troubles.size() - shown);
 }
 
 }  // namespace
@@ -47,10 +38,11 @@ struct Rounds::Round {
   std::vector<std::string> troubles{};
 };
 
-Rounds::Rounds(const Rules& rules)
+Rounds::Rounds(const Rules& rules, bool one_version)
     : rules_text_(rules.text),
       counter_names_(joined_names(rules.counter)),
       error_labels_(text::join(rules.error_labels, ", ")),
+      one_version_(one_version),
       values_(rules.values) {}
 
 Collected Rounds::finish_round(const std::vector<Answer>& answers, Time now, WallMillis wall,
@@ -61,7 +53,7 @@ Collected Rounds::finish_round(const std::vector<Answer>& answers, Time now, Wal
   std::erase_if(targets_, [&](const auto& item) { return present.count(item.first) == 0; });
 
   Round round;
-  round.canary_alone = canary_alone;
+  round.canary_alone = canary_alone || one_version_;
   for (const Answer& answer : answers) see(answer, round);
   judge_sides(answers, round);
 
@@ -69,7 +61,7 @@ Collected Rounds::finish_round(const std::vector<Answer>& answers, Time now, Wal
   if (round.is_complete) collected.block = commit(answers, round);
   collected.blind = round.is_blind;
   round.urgent.insert(round.urgent.end(), round.troubles.begin(), round.troubles.end());
-  collected.trouble = told(round.urgent);
+  collected.trouble = text::join_some(round.urgent);
   for (const Answer& answer : answers) {
     if (!answer.reading) continue;
     collected.baseline_targets += serves(answer, Side::Baseline);
@@ -124,6 +116,7 @@ void Rounds::judge_sides(const std::vector<Answer>& answers, Round& round) const
     }
   }
   for (Side side : kSides) {
+    if (one_version_ && side == Side::Baseline) continue;
     bool is_alive = false;
     const Answer* without_requests = nullptr;
     const Answer* without_errors = nullptr;
@@ -143,7 +136,9 @@ void Rounds::judge_sides(const std::vector<Answer>& answers, Round& round) const
       round.is_blind |= is_whole_side;
       (is_whole_side ? round.urgent : round.troubles).push_back(std::move(what));
     };
-    if (!is_alive) tell(true, fmt::format("no {} target answers", word(side)));
+    if (!is_alive)
+      tell(true,
+           one_version_ ? "no target answers" : fmt::format("no {} target answers", word(side)));
     if (without_requests != nullptr) {
       const std::string& others = without_requests->reading->others;
       tell(!names_are_right,

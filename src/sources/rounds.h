@@ -35,7 +35,8 @@ struct Answer {
 
 class Rounds {
  public:
-  explicit Rounds(const Rules& rules);
+  /// `one_version` = all targets are the canary's, and that is not worth a word.
+  explicit Rounds(const Rules& rules, bool one_version = false);
 
   /// REQUIRES: `answers` holds every target once; those of earlier rounds that are not in it are
   /// forgotten. `now` does not go back.
@@ -64,6 +65,7 @@ class Rounds {
   const std::string rules_text_;
   const std::string counter_names_;
   const std::string error_labels_;
+  const bool one_version_;
   const std::vector<Rules::Value> values_;
   std::map<std::string, Target> targets_;
   std::optional<Time> span_start_;  // of the block that is being counted

@@ -21,7 +21,8 @@ std::vector<Side> TargetUrl::sides() const {
 }
 
 std::string TargetUrl::name() const {
-  return fmt::format("{} {}", shares.size() == 1 ? word(shares[0].side) : "target", text);
+  bool has_side = shares.size() == 1 && !is_of_one_version;
+  return fmt::format("{} {}", has_side ? word(shares[0].side) : "target", text);
 }
 
 std::string Instance::name() const {

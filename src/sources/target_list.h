@@ -30,6 +30,7 @@ struct TargetUrl {
   std::string text;
   net::Url url;
   std::vector<Share> shares;
+  bool is_of_one_version = false;  // as all others are
 
   std::vector<Side> sides() const;
   std::string name() const;  // "canary http://v2:9102/metrics"

@@ -3,48 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/packed.h"
+
 namespace davy {
 namespace {
 
 constexpr unsigned char kVersion = 1;
 constexpr std::uint64_t kFull = (std::uint64_t{1} << 48) - 1;  // of one bucket
 constexpr std::uint64_t kMost = (std::uint64_t{1} << 62);      // of what is in none
-
-void put(std::string& out, std::uint64_t n) {
-  for (; n >= 0x80; n >>= 7) out.push_back(static_cast<char>(n | 0x80));
-  out.push_back(static_cast<char>(n));
-}
-
-/// Reads what `put` wrote. After the first thing that is wrong it reads zeros.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
-
-  std::uint64_t take(std::uint64_t most) {
-    std::uint64_t n = 0;
-    for (unsigned shift = 0; !failed_; shift += 7) {
-      if (at_ == bytes_.size() || shift > 56) return fail();
-      std::uint64_t byte = static_cast<unsigned char>(bytes_[at_++]);
-      n |= (byte & 0x7f) << shift;
-      if (byte >= 0x80) continue;
-      bool is_longer_than_needed = byte == 0 && shift > 0;
-      return is_longer_than_needed || n > most ? fail() : n;
-    }
-    return 0;
-  }
-  std::uint64_t fail() {
-    failed_ = true;
-    return 0;
-  }
-  bool failed() const { return failed_; }
-  bool at_end() const { return at_ == bytes_.size(); }
-  std::size_t at() const { return at_; }
-
- private:
-  std::string_view bytes_;
-  std::size_t at_ = 0;
-  bool failed_ = false;
-};
 
 }  // namespace
 
@@ -148,9 +114,9 @@ Histogram Sketch::histogram() const {
 
 std::string Sketch::bytes() const {
   std::string out;
-  put(out, kVersion);
-  put(out, is_saturated_ ? 1 : 0);
-  for (std::uint64_t n : {underflow_, overflow_, rejected_}) put(out, std::min(n, kMost));
+  packed::put(out, kVersion);
+  packed::put(out, is_saturated_ ? 1 : 0);
+  for (std::uint64_t n : {underflow_, overflow_, rejected_}) packed::put(out, std::min(n, kMost));
   // Runs: how many empty buckets, how many that are not, and what these hold.
   std::size_t i = 0;
   while (i < kBuckets) {
@@ -159,16 +125,16 @@ std::string Sketch::bytes() const {
     std::size_t end = begin;
     while (end < kBuckets && at(end) != 0) ++end;
     if (begin == end) break;
-    put(out, begin - i);
-    put(out, end - begin);
-    for (; begin < end; ++begin) put(out, at(begin));
+    packed::put(out, begin - i);
+    packed::put(out, end - begin);
+    for (; begin < end; ++begin) packed::put(out, at(begin));
     i = end;
   }
   return out;
 }
 
 Result<Sketch> Sketch::from_bytes(std::string_view bytes) {
-  Reader in(bytes);
+  packed::Reader in(bytes);
   Sketch sketch;
   if (in.take(0x7f) != kVersion) return Error{"no sketch of version 1 (of another davy, or none)"};
   sketch.is_saturated_ = in.take(1) == 1;

@@ -10,17 +10,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/checksum.h"
+
 namespace davy::store {
-namespace {
-
-/// FNV-1a, 64 bits: against torn writes, not against people.
-std::uint64_t checksum(std::string_view bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  return hash;
-}
-
-}  // namespace
 
 Result<std::string> read_sealed(const std::string& path, std::string_view kind) {
   std::ifstream in(path, std::ios::binary);

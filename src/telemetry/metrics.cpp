@@ -177,6 +177,18 @@ struct Metrics::Impl {
   std::function<Means()> read_means;
   prometheus::Family<prometheus::Counter>& source_events =
       counter(registry, "davy_source_events_total", "What befell a deployment's source.");
+  prometheus::Family<prometheus::Counter>& published_blocks =
+      counter(registry, "davy_published_blocks_total",
+              "Blocks made to be published, since the publisher's memory began.");
+  prometheus::Family<prometheus::Counter>& published_requests =
+      counter(registry, "davy_published_requests_total", "Requests in those blocks.");
+  prometheus::Family<prometheus::Gauge>& publish_waiting =
+      gauge(registry, "davy_publish_waiting_blocks", "Blocks that have not arrived at Redis yet.");
+  prometheus::Family<prometheus::Counter>& publish_events =
+      counter(registry, "davy_publish_events_total", "What befell a publisher.");
+  prometheus::Family<prometheus::Counter>& publish_saves =
+      counter(registry, "davy_publish_saves_total",
+              "Times a publisher's memory was written to disk, by result.");
   prometheus::Family<prometheus::Counter>& rounds =
       counter(registry, "davy_source_rounds_total", "Rounds of a deployment's source.");
   prometheus::Family<prometheus::Counter>& saves =
@@ -245,6 +257,32 @@ void Metrics::collected(const std::string& deployment, bool block, bool trouble)
 void Metrics::source_event(const std::string& deployment, std::string_view event, double times) {
   impl_->source_events.Add({{"deployment", deployment}, {"event", std::string(event)}})
       .Increment(times);
+}
+
+void Metrics::published(const std::string& deployment, const std::string& version, double blocks,
+                        double requests) {
+  Labels labels{{"deployment", deployment}, {"version", version}};
+  impl_->published_blocks.Add(labels).Increment(blocks);
+  impl_->published_requests.Add(labels).Increment(requests);
+}
+
+void Metrics::publish_waiting(const std::string& deployment, const std::string& version,
+                              std::size_t blocks) {
+  impl_->publish_waiting.Add({{"deployment", deployment}, {"version", version}})
+      .Set(static_cast<double>(blocks));
+}
+
+void Metrics::publish_event(const std::string& deployment, const std::string& version,
+                            std::string_view event, double times) {
+  impl_->publish_events
+      .Add({{"deployment", deployment}, {"version", version}, {"event", std::string(event)}})
+      .Increment(times);
+}
+
+void Metrics::publish_saved(const std::string& deployment, const std::string& version, bool ok) {
+  impl_->publish_saves
+      .Add({{"deployment", deployment}, {"version", version}, {"result", ok ? "ok" : "failed"}})
+      .Increment();
 }
 
 void Metrics::saved(const std::string& deployment, bool ok) {

@@ -43,6 +43,14 @@ class Metrics {
   void read_means(std::function<Means()> read);
   void collected(const std::string& deployment, bool block, bool trouble);
   void source_event(const std::string& deployment, std::string_view event, double times);
+  /// Made by a publisher since the last time.
+  void published(const std::string& deployment, const std::string& version, double blocks,
+                 double requests);
+  void publish_waiting(const std::string& deployment, const std::string& version,
+                       std::size_t blocks);
+  void publish_event(const std::string& deployment, const std::string& version,
+                     std::string_view event, double times);
+  void publish_saved(const std::string& deployment, const std::string& version, bool ok);
   /// A run was written to disk, or could not be.
   void saved(const std::string& deployment, bool ok);
   /// A saved run was found at the start, and gone on with or not.

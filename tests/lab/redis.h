@@ -1,4 +1,4 @@
-// A private redis-server on a free loopback port, with its own directory.
+// A private redis-server (or valkey-server) on a free loopback port, with its own directory.
 #pragma once
 
 #include <optional>
@@ -11,9 +11,9 @@ namespace davy::lab {
 
 class Redis {
  public:
-  /// `arguments` as on its command line: {"--requirepass", "secret"}. Throws when it does not
-  /// start.
-  explicit Redis(std::vector<std::string> arguments = {});
+  /// `arguments` as on its command line: {"--requirepass", "secret"}. `program` may be another that
+  /// takes the same: valkey-server. Throws when it does not start.
+  explicit Redis(std::vector<std::string> arguments = {}, std::string program = "redis-server");
 
   int port() const { return port_; }
   /// "redis://127.0.0.1:port/0"
@@ -31,6 +31,7 @@ class Redis {
   TempDir dir_;
   int port_;
   std::vector<std::string> arguments_;
+  std::string program_;
   std::optional<Process> process_;
 };
 

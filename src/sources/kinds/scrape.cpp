@@ -61,11 +61,12 @@ Result<Reading> ask(const Errand& errand, const Call& call) {
 
 class Scrape final : public Source {
  public:
-  Scrape(std::vector<TargetUrl> urls, std::string urls_text, Rules rules, const Settings& settings)
+  Scrape(std::vector<TargetUrl> urls, std::string urls_text, Rules rules, const Settings& settings,
+         bool one_version)
       : urls_text_(std::move(urls_text)),
         targets_(std::move(urls)),
         rules_(std::make_shared<const Rules>(std::move(rules))),
-        rounds_(*rules_),
+        rounds_(*rules_, one_version),
         settings_(settings) {}
 
   Collected collect(const SourceContext& ctx) override {
@@ -109,6 +110,7 @@ class Scrape final : public Source {
     for (const TargetUrl& url : targets_.urls()) {
       if (url.shares.size() > 1)
         return fmt::format("scrape of {} targets that serve both versions", targets_.urls().size());
+      if (url.is_of_one_version) return fmt::format("scrape of {} targets", targets_.urls().size());
       ++(url.shares[0].side == Side::Baseline ? baseline : canary);
     }
     return fmt::format("scrape of {} baseline and {} canary targets", baseline, canary);
@@ -174,6 +176,20 @@ Result<Done> add_urls(const Options& options, std::string_view setting,
     out.push_back({text, std::move(*url), shares});
   }
   return Done{};
+}
+
+/// Of an instance that publishes: only `targets`.
+Result<std::vector<TargetUrl>> read_urls_of_one_version(const Options& options) {
+  for (const char* other : {"baseline", "canary", "baseline_when", "canary_when"}) {
+    if (options.has(other))
+      return Error{"tells versions apart, and what is published is one (name its targets)", other};
+  }
+  if (!options.has("targets"))
+    return Error{"targets is missing (the metrics URL of the instance itself)"};
+  std::vector<TargetUrl> urls;
+  if (auto done = add_urls(options, "targets", {{Side::Canary}}, urls); !done) return done.error();
+  for (TargetUrl& url : urls) url.is_of_one_version = true;
+  return urls;
 }
 
 /// Either `baseline` and `canary`, or `targets` with `baseline_when` and `canary_when`.
@@ -254,14 +270,16 @@ Result<Settings> read_settings(const Options& options) {
 }
 
 Result<std::unique_ptr<Source>> make(const SourceSetup& setup) {
-  Result<std::vector<TargetUrl>> urls = read_urls(setup.options);
+  Result<std::vector<TargetUrl>> urls =
+      setup.one_version ? read_urls_of_one_version(setup.options) : read_urls(setup.options);
   if (!urls) return urls.error();
   Result<Settings> settings = read_settings(setup.options);
   if (!settings) return settings.error();
   Result<Rules> rules = Rules::compile(setup.requests, setup.values);
   if (!rules) return rules.error();
-  return std::unique_ptr<Source>(std::make_unique<Scrape>(
-      std::move(*urls), text_of_urls(setup.options), std::move(*rules), *settings));
+  return std::unique_ptr<Source>(
+      std::make_unique<Scrape>(std::move(*urls), text_of_urls(setup.options), std::move(*rules),
+                               *settings, setup.one_version));
 }
 
 }  // namespace
@@ -274,7 +292,8 @@ extern const SourceKind scrape{
                  "several addresses is several instances"},
                 {"canary", OptionType::TextList, kOptional, "", "metrics URLs of the new version"},
                 {"targets", OptionType::TextList, kOptional, "",
-                 "instead of the two: URLs that tell of both versions, such as a load balancer's"},
+                 "instead of the two: URLs that tell of both versions, such as a load balancer's; "
+                 "in publish, the instance's own"},
                 {"baseline_when", OptionType::Text, kOptional, "",
                  "with targets: the matchers of the baseline's series"},
                 {"canary_when", OptionType::Text, kOptional, "",
@@ -288,6 +307,7 @@ extern const SourceKind scrape{
                  "how many series of one target may match"}},
     .example =
         R"({ baseline: ["http://v1:9102/metrics"], canary: ["http://v2:9102/metrics"], every: 5s })",
+    .takes_one_version = true,
     .make = make,
 };
 

@@ -26,8 +26,32 @@ Result<std::unique_ptr<Probe>> make_db(const Options& options) {
   return make_probe(options);
 }
 
-/// Refuses a counter with a space, and an `every` below a second.
+struct Mute final : Publisher {
+  Duration until_due(Time) const override { return std::chrono::seconds(5); }
+  void count(const SourceContext&, bool) override {}
+  PublisherReport send(const SourceContext&) override { return {}; }
+  std::string describe() const override { return "nobody"; }
+  void archive(Archive&) override {}
+  void see_reboot() override {}
+};
+
+/// Refuses a version with a space, and a length of 0.
+Result<std::unique_ptr<Publisher>> make_publisher(PublisherSetup setup) {
+  if (setup.version.find(' ') != std::string::npos) return Error{"has a space", "version"};
+  if (setup.options.number("length") == 0) return Error{"keeps nothing", "length"};
+  return std::unique_ptr<Publisher>(std::make_unique<Mute>());
+}
+
+Result<std::unique_ptr<Source>> make_exchange(const SourceSetup&) {
+  return std::unique_ptr<Source>(std::make_unique<Empty>());
+}
+
+/// Refuses a counter with a space, an `every` below a second, and, as of one version, a canary.
 Result<std::unique_ptr<Source>> make_source(const SourceSetup& setup) {
+  if (setup.one_version && setup.options.has("canary"))
+    return Error{"tells versions apart", "canary"};
+  if (!setup.values.empty() && setup.values[0].series.find(' ') != std::string::npos)
+    return Error{"memory: is no selector", "metrics"};
   if (setup.requests.counter.front().find(' ') != std::string::npos)
     return Error{"is no selector", "counter"};
   if (setup.options.duration("every") < std::chrono::seconds(1))
@@ -79,12 +103,31 @@ const SourceKind scrape{
                 {"every", OptionType::Duration, kOptional, "5s", ""}},
     .example = "",
     .make = make_source};
+const SourceKind own{.name = "own",
+                     .summary = "",
+                     .options = {{"canary", OptionType::Text, kOptional, "", ""},
+                                 {"every", OptionType::Duration, kOptional, "5s", ""}},
+                     .example = "",
+                     .takes_one_version = true,
+                     .make = make_source};
+const PublisherKind publisher{
+    .options = {{"url", OptionType::Secret, kRequired, "", "where to"},
+                {"length", OptionType::Number, kOptional, "10", "how much is kept"}},
+    .example = "",
+    .make = make_publisher};
+const SourceKind exchange{.name = "exchange",
+                          .summary = "",
+                          .options = {{"url", OptionType::Secret, kRequired, "", "where from"}},
+                          .example = "",
+                          .reads_series = false,
+                          .publisher = &publisher,
+                          .make = make_exchange};
 
 }  // namespace
 
 const Kinds& kinds() {
   static const std::vector<const ProbeKind*> probes = {&all_types, &db, &file, &http};
-  static const std::vector<const SourceKind*> sources = {&scrape};
+  static const std::vector<const SourceKind*> sources = {&scrape, &exchange, &own};
   static const Kinds kinds{probes, sources};
   return kinds;
 }

@@ -8,7 +8,8 @@
 namespace davy::config::fakes {
 
 /// db (remote), file (local, needs a path), http (remote, has a url), and every type of option in
-/// `all_types`; the source `scrape` with every and baseline.
+/// `all_types`; the sources `scrape` with every and baseline, `exchange`, to which `publish` can
+/// publish, and `own`, which it can count by.
 const Kinds& kinds();
 
 /// The problems of a config, one per line.

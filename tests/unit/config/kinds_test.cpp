@@ -31,10 +31,21 @@ TEST_CASE("the example of every probe kind is accepted") {
 
 TEST_CASE("the example of every source kind is accepted") {
   for (const SourceKind* kind : source_kinds()) {
+    check_loads(fmt::format(
+        "service: shop\ndeployments:\n  - name: x\n    source: {{ {}: {} }}\n{}", kind->name,
+        kind->example, kind->reads_series ? "    requests: { preset: prometheus-http }\n" : ""));
+  }
+}
+
+TEST_CASE("the example of every way to publish is accepted") {
+  for (const SourceKind* kind : source_kinds()) {
+    if (kind->publisher == nullptr) continue;
     check_loads(
-        fmt::format("service: shop\ndeployments:\n  - name: x\n    source: {{ {}: {} }}\n"
-                    "    requests: {{ preset: prometheus-http }}\n",
-                    kind->name, kind->example));
+        fmt::format("service: shop\npublish:\n  - deployment: x\n    version: v2\n"
+                    "    source: {{ scrape: {{ targets: \"http://127.0.0.1:9100/metrics\" "
+                    "}} }}\n    requests: {{ preset: prometheus-http }}\n"
+                    "    to: {{ {}: {} }}\n",
+                    kind->name, kind->publisher->example));
   }
 }
 
@@ -47,11 +58,15 @@ TEST_CASE("every option of every kind says what it is for") {
     }
   };
   for (const ProbeKind* kind : probe_kinds()) check_options(kind->name, kind->options);
-  for (const SourceKind* kind : source_kinds()) check_options(kind->name, kind->options);
+  for (const SourceKind* kind : source_kinds()) {
+    check_options(kind->name, kind->options);
+    if (kind->publisher != nullptr) check_options(kind->name, kind->publisher->options);
+  }
 }
 
 TEST_CASE("every preset is accepted by every source kind") {
   for (const SourceKind* kind : source_kinds()) {
+    if (!kind->reads_series) continue;
     for (const embedded::File& preset : embedded::presets()) {
       check_loads(
           fmt::format("service: shop\ndeployments:\n  - name: x\n    source: {{ {}: {} }}\n    "

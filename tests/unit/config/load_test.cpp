@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <unistd.h>
 #include <cstdlib>
 
 #include "unit/config/fakes.h"
@@ -201,6 +202,35 @@ TEST_CASE("a deployment has its parts") {
   CHECK(deployment.requests.error_when.size() == 3);
   CHECK(deployment.requests.latency_unit == 1e-3);
   CHECK(deployment.stages == std::vector<double>{0.05, 0.25, 1});
+}
+
+TEST_CASE("a publication has its parts, and the host's name when it has none of its own") {
+  Loaded loaded = load_file(DAVY_SOURCE_DIR "/tests/data/config/good/publish.yaml", fakes::kinds());
+  REQUIRE(loaded.config);
+  REQUIRE(loaded.config->publications.size() == 2);
+  const Publication& one = loaded.config->publications[0];
+  CHECK(one.deployment == "checkout");
+  CHECK(one.version == "v2");
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  CHECK(one.instance == host);
+  CHECK(one.source->name == "own");
+  CHECK(one.exchange->name == "exchange");
+  CHECK(one.exchange_options.number("length") == 100);
+  CHECK(one.requests.counter == std::vector<std::string>{"http_requests_total"});
+  REQUIRE(one.values.size() == 2);
+  CHECK(one.values[1].kind == ValueSeries::Kind::Rate);
+  CHECK(one.values[1].per == ValueSeries::Per::Request);
+  CHECK(loaded.config->publications[1].instance == "other");
+  CHECK(make_publisher_of(one));
+
+  std::string said = explain(*loaded.config);
+  CAPTURE(said);
+  for (const char* part :
+       {"publish checkout v2 as ", "to: exchange", "url: ***", "length: 100", "source: own",
+        "memory: gauge process_resident_memory_bytes", "reads: rate of reads_total, per request",
+        "a restart of davy loses what was served meanwhile (state_dir keeps it)"})
+    CHECK(said.find(part) != std::string::npos);
 }
 
 TEST_CASE("what lies elsewhere is shared unless the config says otherwise") {
