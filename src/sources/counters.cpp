@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/archive.h"
+#include "stats/buckets.h"
 #include "stats/counter.h"
 
 namespace davy::source {
@@ -44,6 +45,11 @@ void TargetCounters::clear_tallies() {
 }
 
 std::vector<std::string> TargetCounters::advance_to(const Reading& reading, Time now) {
+  if (reading.at < at_) {
+    add_nothing(reading);
+    return {};
+  }
+  at_ = reading.at;
   std::vector<std::string> remarks;
   bool is_known = false;
   bool is_new = is_new_process(reading, now, is_known, remarks);
@@ -150,18 +156,33 @@ void TargetCounters::add_values(const Reading& reading) {
   }
 }
 
+/// So that its histograms are there, without growth.
+void TargetCounters::add_nothing(const Reading& reading) {
+  for (const Reading::Buckets& h : reading.histograms)
+    add({{h.bounds, std::vector<double>(h.cumulative.size(), 0.0)}},
+        tallies_[index(h.side)].latency);
+}
+
 std::optional<std::vector<double>> TargetCounters::added(const Buckets* before,
                                                          const std::vector<double>& bounds,
                                                          const std::vector<double>& counts) {
-  // Other bounds, or fewer in all: another process, which counts from 0.
-  if (before == nullptr || before->bounds != bounds || total(counts) < total(before->counts))
+  // Other bounds, or fewer in all: another process, which counts from 0. Only a native histogram
+  // that has grown too large goes on in wider buckets.
+  bool is_wider =
+      before != nullptr && before->bounds != bounds && !bounds.empty() &&
+      std::includes(before->bounds.begin(), before->bounds.end(), bounds.begin(), bounds.end());
+  if (before == nullptr || (before->bounds != bounds && !is_wider) ||
+      total(counts) < total(before->counts)) {
     return counts;
+  }
+  std::vector<double> old =
+      is_wider ? stats::project({before->bounds, before->counts}, bounds).counts : before->counts;
   std::vector<double> added(counts.size());
-  std::transform(counts.begin(), counts.end(), before->counts.begin(), added.begin(),
-                 std::minus<>());
+  std::transform(counts.begin(), counts.end(), old.begin(), added.begin(), std::minus<>());
   bool is_growth = std::all_of(added.begin(), added.end(), [](double n) { return n >= 0; });
-  if (!is_growth) return std::nullopt;
-  return added;
+  if (is_growth) return added;
+  if (is_wider) return counts;
+  return std::nullopt;
 }
 
 /// Series that are no longer there are forgotten once they are the greater part.
@@ -185,9 +206,10 @@ void TargetCounters::Buckets::archive(Archive& state) {
 }
 
 void TargetCounters::archive(Archive& state) {
-  state(counters_, histograms_, process_, tallies_, restarts_, readings_);
+  state(counters_, histograms_, process_, tallies_, restarts_, readings_, at_);
   auto is_later = [this](const auto& item) { return item.second.seen > readings_; };
-  if (!stats::is_count(restarts_) || std::any_of(counters_.begin(), counters_.end(), is_later) ||
+  if (!stats::is_count(restarts_) || !stats::is_count(at_) ||
+      std::any_of(counters_.begin(), counters_.end(), is_later) ||
       std::any_of(histograms_.begin(), histograms_.end(), is_later)) {
     state.fail();
   }

@@ -17,8 +17,6 @@
 namespace davy::source {
 namespace {
 
-constexpr std::string_view kStartTime = "process_start_time_seconds";
-
 /// The same text for the same series, whatever the order of its labels. Reuses `out`.
 void write_key(std::string_view name, std::vector<Label>& labels, std::string& out) {
   std::sort(labels.begin(), labels.end());
@@ -384,6 +382,15 @@ Result<Reading> read_metrics(std::string_view body, const Rules& rules,
     if (parse_exposition(body, names)) reading.others = names.some();
   }
   return reading;
+}
+
+Reading read_samples(const std::vector<NamedSample>& samples, const Rules& rules,
+                     const std::vector<Share>& shares) {
+  Picker picker(rules, shares, samples.size());
+  for (const NamedSample& sample : samples) {
+    if (picker.wants(sample.name)) picker.take(sample.name, sample.labels, sample.value);
+  }
+  return picker.finish({});
 }
 
 }  // namespace davy::source

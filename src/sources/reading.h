@@ -84,6 +84,7 @@ struct Reading {
     double gauge = 0;  // the sum of its series; 0 for a counter, which stands among the counters
   };
 
+  double at = 0;  // when it was taken, seconds since 1970; 0 = now, by whoever asked
   std::vector<Counter> counters;
   std::vector<Buckets> histograms;
   std::array<Seen, 2> seen;                  // by side
@@ -96,5 +97,17 @@ struct Reading {
 /// `max_series` bounds what one target may make us remember; more is an Error.
 Result<Reading> read_metrics(std::string_view body, const Rules& rules,
                              const std::vector<Share>& shares, std::size_t max_series);
+
+/// The same of samples that somebody else has parsed.
+struct NamedSample {
+  std::string_view name;
+  Labels labels;
+  double value = 0;
+};
+Reading read_samples(const std::vector<NamedSample>& samples, const Rules& rules,
+                     const std::vector<Share>& shares);
+
+/// The name of the series that tells when a process started.
+inline constexpr std::string_view kStartTime = "process_start_time_seconds";
 
 }  // namespace davy::source

@@ -289,3 +289,41 @@ TEST_CASE("a gauge's series that stands there twice counts once") {
   CHECK(reading->values[index(Side::Canary)].at(0).gauge == 5);
   CHECK_FALSE(reading->values[index(Side::Baseline)].at(0).is_there);
 }
+
+TEST_CASE("a reading that was taken before the last one says nothing") {
+  TargetCounters target;
+  auto at = [](double t, const std::string& body) {
+    Reading reading = read(body);
+    reading.at = t;
+    return reading;
+  };
+  target.start_from(at(100, "n 1000\n" + buckets("h", {1, 2, 3})), kNow);
+  CHECK(target.advance_to(at(95, "n 990\n" + buckets("h", {1, 1, 1})), kNow).empty());
+  CHECK(target.tally(Side::Canary).requests == 0);
+  CHECK(target.restarts() == 0);
+  REQUIRE(target.tally(Side::Canary).latency.size() == 1);  // there, without growth
+  CHECK(target.tally(Side::Canary).latency.begin()->second == std::vector<double>{0, 0, 0});
+  target.advance_to(at(100, "n 1000\n"), kNow);
+  target.advance_to(at(110, "n 1004\n" + buckets("h", {1, 3, 5})), kNow);
+  CHECK(target.tally(Side::Canary).requests == 4);
+  CHECK(target.tally(Side::Canary).latency.begin()->second == std::vector<double>{0, 1, 1});
+}
+
+TEST_CASE("a histogram whose buckets become wider goes on, one whose buckets differ begins anew") {
+  auto reading = [](std::vector<double> bounds, std::vector<double> cumulative) {
+    Reading one;
+    one.histograms.push_back({"h", Side::Canary, std::move(bounds), std::move(cumulative)});
+    return one;
+  };
+  auto added = [&](const Reading& now) {
+    TargetCounters target;
+    target.start_from(reading({1, 2, 4}, {10, 20, 30, 40}), kNow);
+    CHECK(target.advance_to(now, kNow).empty());
+    return target.tally(Side::Canary).latency;
+  };
+  using Latency = Tally::Histograms;
+  CHECK(added(reading({1, 4}, {11, 33, 44})) == Latency{{{1, 4}, {1, 2, 1}}});
+  CHECK(added(reading({1, 4}, {9, 40, 50})) == Latency{{{1, 4}, {9, 31, 10}}});    // shrank
+  CHECK(added(reading({1, 3}, {11, 33, 44})) == Latency{{{1, 3}, {11, 22, 11}}});  // another
+  CHECK(added(reading({1, 4}, {1, 2, 3})) == Latency{{{1, 4}, {1, 1, 1}}});        // fewer
+}
