@@ -137,9 +137,9 @@ class Reader {
   bool wrong(std::string_view what) {
     if (!wrong_.empty()) return false;
     auto place = static_cast<std::size_t>(at_ - begin_);
-    wrong_ = at_ == end_ ? fmt::format("ends at byte {}, where {}", place, what)
-                         : fmt::format("at byte {} stands {}, where {}", place,
-                                       text::quoted({at_, 1}), what);
+    wrong_ = at_ == end_
+                 ? fmt::format("ends at byte {}, where {}", place, what)
+                 : fmt::format("has {} at byte {}, where {}", text::quoted({at_, 1}), place, what);
     return false;
   }
   /// Of the whole, where no place is to blame.

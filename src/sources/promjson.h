@@ -6,7 +6,7 @@
 // server that speaks this API. Keys may come in any order; unknown ones are skipped.
 // Threading: pure.
 // Failure: an Error with the byte at which the text is no JSON, not UTF-8, cut, or not this shape.
-// What the sink has taken by then is worthless.
+// What the sink has taken by then is worthless. It goes on from "the answer ...".
 #pragma once
 
 #include <cstddef>

@@ -413,24 +413,24 @@ TEST_CASE("a damaged answer is refused, or read as nlohmann reads it") {
 
 TEST_CASE("what is no answer is refused with its place") {
   CHECK(refusal("") == "ends at byte 0, where an answer in JSON belongs");
-  CHECK(refusal("<html>") == "at byte 0 stands \"<\", where an answer in JSON belongs");
-  CHECK(refusal("[]") == "at byte 0 stands \"[\", where an answer in JSON belongs");
+  CHECK(refusal("<html>") == "has \"<\" at byte 0, where an answer in JSON belongs");
+  CHECK(refusal("[]") == "has \"[\" at byte 0, where an answer in JSON belongs");
   CHECK(refusal("{}") == "has no status");
   CHECK(refusal(R"({"status":"ok"})") == "has the status \"ok\" (success or error would be right)");
   CHECK(refusal(R"({"status":"success"})") == "has no result");
   CHECK(refusal(R"({"status":"success","data":[]})") ==
-        "at byte 27 stands \"[\", where the result of a query belongs");
+        "has \"[\" at byte 27, where the result of a query belongs");
   CHECK(refusal(R"({"status":"success","data":{"resultType":"matrix","result":[]}} x)") ==
-        "at byte 64 stands \"x\", where the answer has ended");
+        "has \"x\" at byte 64, where the answer has ended");
   CHECK(refusal(R"({"status":"success","data":{"resultType":"streams","result":[]}})") ==
         "has the result type \"streams\" (vector, matrix, scalar or string would be right)");
   CHECK(refusal(matrix(R"({"metric":{},"value":[1,"2"]})")) ==
         "has a result that is not of the type it says");
   CHECK(refusal(matrix(R"(1,"2")")) == "has a result that is not of the type it says");
   CHECK(refusal(matrix(R"({"metric":{},"values":[[1,2]]})")) ==
-        "at byte 86 stands \"2\", where a value in quotes belongs");
+        "has \"2\" at byte 86, where a value in quotes belongs");
   CHECK(refusal(matrix(R"({"metric":{},"values":[[1,"2x"]]})")) ==
-        "at byte 87 stands \"2\", where a value such as \"0.25\" or \"NaN\" belongs");
+        "has \"2\" at byte 87, where a value such as \"0.25\" or \"NaN\" belongs");
   CHECK(refusal(matrix(R"({"values":[]})")).ends_with("the series before has no metric"));
   CHECK(refusal(matrix(R"({"metric":{"a":"1","a":"2"},"values":[]})"))
             .ends_with("a label stood twice"));
