@@ -94,6 +94,15 @@ std::string quoted(std::string_view s, std::size_t limit) {
   return out + (s.empty() ? "\"" : "\"...");
 }
 
+bool is_utf8(std::string_view s) {
+  while (!s.empty()) {
+    std::size_t length = utf8_length(s);
+    if (length == 0) return false;
+    s.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string valid_utf8(std::string_view s) {
   std::string out;
   out.reserve(s.size());

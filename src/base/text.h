@@ -21,6 +21,7 @@ std::string quoted(std::string_view s, std::size_t limit = 80);
 
 /// Replaces every byte that is not part of valid UTF-8 by U+FFFD.
 std::string valid_utf8(std::string_view s);
+bool is_utf8(std::string_view s);
 
 /// 1234567 as "1,234,567"; rounded to a whole number.
 std::string grouped(double n);

@@ -131,7 +131,8 @@ bool TargetCounters::add_histograms(const Reading& reading, std::vector<std::str
     fell |= is_old && total(counts) < total(before->second.counts);
     auto added = TargetCounters::added(is_old ? &before->second : nullptr, now.bounds, counts);
     if (added) {
-      add({{now.bounds, std::move(*added)}}, tallies_[index(now.side)].latency);
+      add({{std::move(added->bounds), std::move(added->counts)}},
+          tallies_[index(now.side)].latency);
     } else {
       ++senseless;
     }
@@ -163,26 +164,26 @@ void TargetCounters::add_nothing(const Reading& reading) {
         tallies_[index(h.side)].latency);
 }
 
-std::optional<std::vector<double>> TargetCounters::added(const Buckets* before,
-                                                         const std::vector<double>& bounds,
-                                                         const std::vector<double>& counts) {
-  // Other bounds, or fewer in all: another process, which counts from 0. Only a native histogram
-  // that has grown too large goes on in wider buckets.
-  bool is_wider =
-      before != nullptr && before->bounds != bounds && !bounds.empty() &&
-      std::includes(before->bounds.begin(), before->bounds.end(), bounds.begin(), bounds.end());
-  if (before == nullptr || (before->bounds != bounds && !is_wider) ||
-      total(counts) < total(before->counts)) {
-    return counts;
+std::optional<Histogram> TargetCounters::added(const Buckets* before,
+                                               const std::vector<double>& bounds,
+                                               const std::vector<double>& counts) {
+  Histogram now{bounds, counts};
+  // Fewer in all: another process, which counts from 0.
+  if (before == nullptr || total(counts) < total(before->counts)) return now;
+  Histogram old{before->bounds, before->counts};
+  if (bounds != before->bounds) {
+    // A native histogram's process makes its buckets wider when there are too many of them.
+    std::vector<double> common = stats::common_bounds(bounds, before->bounds);
+    if (common.empty()) return now;
+    now = stats::project(now, common);
+    old = stats::project(old, common);
   }
-  std::vector<double> old =
-      is_wider ? stats::project({before->bounds, before->counts}, bounds).counts : before->counts;
-  std::vector<double> added(counts.size());
-  std::transform(counts.begin(), counts.end(), old.begin(), added.begin(), std::minus<>());
-  bool is_growth = std::all_of(added.begin(), added.end(), [](double n) { return n >= 0; });
-  if (is_growth) return added;
-  if (is_wider) return counts;
-  return std::nullopt;
+  std::transform(now.counts.begin(), now.counts.end(), old.counts.begin(), now.counts.begin(),
+                 std::minus<>());
+  bool is_growth =
+      std::all_of(now.counts.begin(), now.counts.end(), [](double n) { return n >= 0; });
+  if (!is_growth) return std::nullopt;
+  return now;
 }
 
 /// Series that are no longer there are forgotten once they are the greater part.

@@ -64,9 +64,8 @@ class TargetCounters {
   void forget_gone(std::size_t now);
   void forget_unseen();
   /// What was added to the histogram, per bucket; nothing when it makes no sense.
-  static std::optional<std::vector<double>> added(const Buckets* before,
-                                                  const std::vector<double>& bounds,
-                                                  const std::vector<double>& counts);
+  static std::optional<Histogram> added(const Buckets* before, const std::vector<double>& bounds,
+                                        const std::vector<double>& counts);
 
   std::unordered_map<std::string, Counter> counters_;
   std::unordered_map<std::string, Buckets> histograms_;

@@ -1,171 +1,220 @@
 #include "sources/exposition.h"
 
 #include <fmt/format.h>
-#include <charconv>
-#include <deque>
+#include <cstring>
 
 #include "base/text.h"
+#include "sources/number.h"
 
 namespace davy::source {
 namespace {
 
-constexpr std::size_t kMaxLabels = 128;  // per series; Prometheus itself warns at 30
-constexpr std::size_t kDescribed = 3;    // malformed lines told in words
+constexpr std::string_view kBlank = " \t\r\n\xEF\xBB\xBF";
+constexpr std::size_t kDescribed = 3;  // malformed lines told in words
 
-bool is_ascii(std::string_view s) {
-  for (char c : s) {
-    if (static_cast<unsigned char>(c) >= 0x80) return false;
-  }
-  return true;
-}
-
-std::string_view without_leading_space(std::string_view s) {
-  std::size_t n = s.find_first_not_of(" \t");
-  return n == std::string_view::npos ? std::string_view() : s.substr(n);
-}
-
-/// One line of a wanted series, behind its name. Reused from line to line.
-class SampleLine {
- public:
-  /// What is wrong with it, or "".
-  std::string_view parse(std::string_view rest) {
-    labels_.clear();
-    unescaped_.clear();
-    rest = without_leading_space(rest);
-    if (rest.starts_with('{')) {
-      if (std::string_view wrong = take_labels(rest); !wrong.empty()) return wrong;
-    }
-    return take_value(without_leading_space(rest));
-  }
-
-  Labels labels() const { return labels_; }
-  double value() const { return value_; }
-
- private:
-  std::string_view take_labels(std::string_view& rest) {
-    rest.remove_prefix(1);
-    while (true) {
-      rest = without_leading_space(rest);
-      if (rest.starts_with('}')) {
-        rest.remove_prefix(1);
-        return "";
-      }
-      std::size_t equals = rest.find('=');
-      if (equals == std::string_view::npos) return "labels without an end";
-      std::string_view name = text::trim(rest.substr(0, equals));
-      if (name.empty() || name.find_first_of(" \"{},") != std::string_view::npos)
-        return "a label without a proper name";
-      rest = without_leading_space(rest.substr(equals + 1));
-      if (!rest.starts_with('"')) return "a label's value without quotes";
-      rest.remove_prefix(1);
-      std::string_view value;
-      if (std::string_view wrong = take_quoted(rest, value); !wrong.empty()) return wrong;
-      if (labels_.size() == kMaxLabels) return "more labels than anybody can mean";
-      labels_.push_back({name, value});
-      rest = without_leading_space(rest);
-      if (rest.starts_with(','))
-        rest.remove_prefix(1);
-      else if (!rest.starts_with('}'))
-        return "no comma or } after a label";
-    }
-  }
-
-  std::string_view take_quoted(std::string_view& rest, std::string_view& value) {
-    std::size_t end = rest.find_first_of("\"\\");
-    if (end == std::string_view::npos) return "no closing quote";
-    if (rest[end] == '"') {
-      value = rest.substr(0, end);
-    } else {
-      std::string& text = unescaped_.emplace_back();
-      for (end = 0; end < rest.size() && rest[end] != '"'; ++end) {
-        if (rest[end] != '\\') {
-          text += rest[end];
-        } else if (++end < rest.size()) {
-          text += rest[end] == 'n' ? '\n' : rest[end];
-        }
-      }
-      if (end >= rest.size()) return "no closing quote";
-      value = text;
-    }
-    if (!is_ascii(value) && text::valid_utf8(value) != value) return "a label's value is not UTF-8";
-    rest.remove_prefix(end + 1);
-    return "";
-  }
-
-  /// The value; a timestamp and an exemplar may follow.
-  std::string_view take_value(std::string_view rest) {
-    std::size_t end = std::min(rest.find_first_of(" \t\r"), rest.size());
-    std::string_view digits = rest.substr(0, end);
-    if (digits.starts_with('+')) digits.remove_prefix(1);
-    auto [stop, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value_);
-    if (digits.empty() || code == std::errc::invalid_argument ||
-        stop != digits.data() + digits.size()) {
-      return "the value is not a number";
-    }
-    if (code == std::errc::result_out_of_range) return "the value does not fit into a double";
-    rest = text::trim(rest.substr(end));
-    if (rest.empty() || rest.starts_with('#')) return "";
-    end = std::min(rest.find_first_of(" \t"), rest.size());
-    double timestamp = 0;
-    std::from_chars_result read = std::from_chars(rest.data(), rest.data() + end, timestamp);
-    bool is_timestamp = read.ec == std::errc() && read.ptr == rest.data() + end;
-    rest = text::trim(rest.substr(end));
-    if (!is_timestamp || !(rest.empty() || rest.starts_with('#')))
-      return "something other than a timestamp follows the value";
-    return "";
-  }
-
-  std::vector<Label> labels_;
-  std::deque<std::string> unescaped_;  // a deque: views into it must last
-  double value_ = 0;
-};
-
-/// What the body is when it is no metrics, or "".
+/// What the page is when it is no metrics, or "". By its first line that is not blank, so that it
+/// does not depend on how the page came.
 std::string_view not_metrics(std::string_view body) {
-  std::size_t first = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  std::size_t first = body.find_first_not_of(kBlank);
   if (first == std::string_view::npos) return "";
-  if (body[first] == '<') return "HTML";
-  std::string_view rest = body.substr(first + 1).substr(0, 64);
-  rest = rest.substr(std::min(rest.find_first_not_of(" \t\r\n"), rest.size()));
-  // A line may start with {" in Prometheus 3, when a name is not plain: {"http.requests"} 5
-  bool is_json = body[first] == '[' ||
-                 (body[first] == '{' &&
-                  (rest.empty() || rest[0] == '}' ||
-                   rest.substr(0, rest.find('\n')).find("\":") != std::string_view::npos));
-  return is_json ? "JSON" : "";
+  std::string_view line = text::trim(body.substr(first, body.find('\n', first) - first));
+  if (line[0] == '<') return "HTML";
+  // A line may start with {" when a name is not plain: {"http.requests"} 5
+  bool is_object = line[0] == '{' && (line.size() == 1 || text::trim(line.substr(1))[0] == '}' ||
+                                      line.substr(0, 64).find("\":") != std::string_view::npos);
+  return is_object || line[0] == '[' ? "JSON" : "";
+}
+
+const char* line_end(const char* at, const char* end) {
+  return static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
 }
 
 }  // namespace
 
-Result<Parsed> parse_exposition(std::string_view body, SampleSink& sink) {
-  if (std::string_view other = not_metrics(body); !other.empty()) {
-    return Error{
-        fmt::format("answered {}, not metrics (is the path right? /metrics is usual)", other)};
+void Exposition::begin(TextFormat format) {
+  format_ = format;
+  at_ = 0;
+  text_at_ = 0;
+  cut_.clear();
+  parsed_ = {};
+  not_metrics_ = {};
+  is_first_ = true;
+  has_ended_ = false;
+  goes_on_after_ = false;
+}
+
+void Exposition::forget() {
+  diverge();
+  lines_.clear();
+  text_.clear();
+}
+
+std::size_t Exposition::memory() const {
+  return text_.capacity() + lines_.capacity() * sizeof(Line) + cut_.capacity();
+}
+
+void Exposition::feed(std::string_view bytes) {
+  if (!cut_.empty()) {
+    std::size_t end = bytes.find('\n');
+    cut_ += bytes.substr(0, end == std::string_view::npos ? end : end + 1);
+    if (end == std::string_view::npos) return;
+    std::string line = std::move(cut_);
+    take_lines(line.data(), line.data() + line.size());
+    cut_ = std::move(line);  // its memory
+    cut_.clear();
+    bytes.remove_prefix(end + 1);
   }
-  if (!body.empty() && body.back() != '\n') {
-    return Error{
-        "the answer ends in the middle of a line, so it was cut (nothing of it is counted)"};
+  std::size_t last = bytes.rfind('\n');
+  std::size_t whole = last == std::string_view::npos ? 0 : last + 1;
+  if (whole > 0) take_lines(bytes.data(), bytes.data() + whole);
+  cut_ = bytes.substr(whole);
+}
+
+Result<Parsed> Exposition::finish() {
+  if (is_first_ && !cut_.empty()) not_metrics_ = not_metrics(cut_);
+  if (!not_metrics_.empty()) {
+    return Error{fmt::format("answered {}, not metrics (is the path right? /metrics is usual)",
+                             not_metrics_)};
   }
-  Parsed parsed;
-  SampleLine sample;
-  std::size_t number = 0;
-  while (!body.empty()) {
-    std::size_t end = body.find('\n');
-    std::string_view line = without_leading_space(body.substr(0, end));
-    body.remove_prefix(end + 1);
-    ++number;
-    if (line.empty() || line[0] == '#' || line == "\r") continue;
-    ++parsed.lines;
-    std::string_view name = line.substr(0, line.find_first_of("{ \t"));
-    if (!sink.wants(name)) continue;
-    std::string_view wrong = sample.parse(line.substr(name.size()));
-    if (wrong.empty()) {
-      sink.take(name, sample.labels(), sample.value());
-    } else if (++parsed.malformed <= kDescribed) {
-      parsed.first_malformed.push_back(fmt::format("line {}: {}", number, wrong));
+  constexpr const char* kCut = "so it was cut (nothing of it is counted)";
+  if (!cut_.empty()) return Error{fmt::format("the answer ends in the middle of a line, {}", kCut)};
+  if (format_ == TextFormat::OpenMetrics && !has_ended_)
+    return Error{fmt::format("the answer has no # EOF at its end, {}", kCut)};
+  if (goes_on_after_) return Error{"the answer goes on after # EOF (nothing of it is counted)"};
+  if (at_ < lines_.size()) diverge();  // the page is shorter than the last one
+  parsed_.first_malformed = described_;
+  return std::move(parsed_);
+}
+
+/// Whole lines only.
+void Exposition::take_lines(const char* at, const char* end) {
+  if (is_first_) {
+    std::string_view page(at, static_cast<std::size_t>(end - at));
+    is_first_ = page.find_first_not_of(kBlank) == std::string_view::npos;
+    not_metrics_ = not_metrics(page);
+  }
+  if (!not_metrics_.empty()) return;
+  if (at_ < lines_.size()) {
+    at = take_expected(at, end);
+    if (at == end) return;
+    diverge();
+  }
+  while (at != end) {
+    const char* stop = line_end(at, end);
+    take_line(at, stop, end);
+    at = stop + 1;
+  }
+}
+
+/// Goes as far as the lines are as expected.
+const char* Exposition::take_expected(const char* at, const char* end) {
+  const Line* line = lines_.data() + at_;
+  const Line* const last = lines_.data() + lines_.size();
+  const char* expected = text_.data() + text_at_;
+  std::size_t samples = 0;
+  for (; line != last && at != end; ++line) {
+    bool has_value = line->series < kFirstWithoutValue || line->series > kLastWithoutValue;
+    if (static_cast<std::size_t>(end - at) < line->length + has_value) break;
+    if (std::memcmp(at, expected, line->length) != 0) break;
+    const char* behind = at + line->length;
+    if (has_value) {
+      double value = 0;
+      number::Wrong wrong = number::Wrong::No;
+      behind = parse_number(behind, end, value, wrong);
+      if (wrong != number::Wrong::No) break;
+      if (*behind != '\n') {
+        if (*behind != ' ' && *behind != '\t' && *behind != '\r') break;
+        const char* stop = line_end(behind, end);
+        if (!SampleLine::check_tail(behind, stop).empty()) break;
+        behind = stop;
+      }
+      ++behind;
+      ++samples;
+      if (has_ended_) goes_on_after_ = true;
+      if (line->series != SampleSink::kUnwanted) sink_.see(line->series, value);
+    } else {
+      pass(line->series);
     }
+    expected += line->length;
+    at = behind;
   }
-  return parsed;
+  std::size_t taken = static_cast<std::size_t>(line - (lines_.data() + at_));
+  parsed_.lines += samples;
+  parsed_.predicted += taken;
+  at_ += taken;
+  text_at_ = static_cast<std::size_t>(expected - text_.data());
+  return at;
+}
+
+/// From here on the page differs from the last one.
+void Exposition::diverge() {
+  lines_.resize(at_);
+  text_.resize(text_at_);
+  described_.resize(std::min(described_.size(), parsed_.malformed));
+}
+
+void Exposition::take_line(const char* at, const char* end, const char* limit) {
+  const char* start = at;
+  std::size_t whole = static_cast<std::size_t>(end - start) + 1;
+  while (*at == ' ' || *at == '\t') ++at;
+  if (*at == '#' || *at == '\n' || (*at == '\r' && at + 1 == end)) {
+    std::string_view comment(at, static_cast<std::size_t>(end - at));
+    bool is_end = text::trim(comment) == "# EOF";
+    take_comment(comment);
+    expect(start, whole, is_end ? kEnd : kNoSample);
+    pass(is_end ? kEnd : kNoSample);
+    return;
+  }
+  goes_on_after_ |= has_ended_;
+  std::string_view wrong = line_.parse(at, end, limit);
+  if (!wrong.empty()) {
+    if (parsed_.malformed < kDescribed)
+      described_.push_back(fmt::format("line {}: {}", at_ + 1, wrong));
+    expect(start, whole, kMalformed);
+    pass(kMalformed);
+    return;
+  }
+  std::uint32_t series = sink_.intern(line_.name(), line_.labels());
+  expect(start, static_cast<std::size_t>(line_.value_at() - start), series);
+  ++parsed_.lines;
+  if (series != SampleSink::kUnwanted) sink_.see(series, line_.value());
+}
+
+/// Remembers a line that has been seen.
+void Exposition::expect(const char* at, std::size_t length, std::uint32_t series) {
+  text_.append(at, length);
+  lines_.push_back({static_cast<std::uint32_t>(length), series});
+  ++at_;
+  text_at_ += length;
+}
+
+/// A line without a value has been seen.
+void Exposition::pass(std::uint32_t without_value) {
+  goes_on_after_ |= has_ended_;
+  if (without_value == kMalformed) {
+    ++parsed_.lines;
+    ++parsed_.malformed;
+  }
+  has_ended_ |= without_value == kEnd && format_ == TextFormat::OpenMetrics;
+}
+
+void Exposition::take_comment(std::string_view line) {
+  constexpr std::string_view kType = "# TYPE ";
+  if (!line.starts_with(kType)) return;
+  line = text::trim(line.substr(kType.size()));
+  std::size_t space = line.find_last_of(" \t");
+  if (space == std::string_view::npos) return;
+  std::string_view name = text::trim(line.substr(0, space));
+  if (name.size() > 2 && name.front() == '"' && name.back() == '"')
+    name = name.substr(1, name.size() - 2);
+  sink_.see_type(name, line.substr(space + 1));
+}
+
+Result<Parsed> parse_exposition(std::string_view body, SampleSink& sink, TextFormat format) {
+  Exposition exposition(sink);
+  exposition.begin(format);
+  exposition.feed(body);
+  return exposition.finish();
 }
 
 }  // namespace davy::source

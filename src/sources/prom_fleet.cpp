@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "sources/catalogue.h"
 #include "sources/prom_native.h"
 
 namespace davy::source {
@@ -69,7 +71,7 @@ class TargetReader {
     if (series.name == kStartTime) {
       starts_.push_back(&series);
     } else if (!series.histograms.empty()) {
-      natives_.emplace_back(side, &series);
+      natives_.push_back(&series);
     } else if (is_bucket(series)) {
       classics_[without_le(series)].push_back(&series);
     } else {
@@ -86,11 +88,14 @@ class TargetReader {
   double newest() const { return newest_; }
   double spacing() const { return spacing_; }
 
-  Reading at(double moment, const std::vector<Share>& shares) const {
+  Reading at(double moment, Catalogue& catalogue) const {
     double after = began_anew(moment);
-    std::vector<NamedSample> samples;
+    std::vector<std::string> remarks;
+    catalogue.begin();
     auto take = [&](const Series& series, const PromSample* sample) {
-      if (sample != nullptr) samples.push_back({series.name, series.labels, sample->value});
+      if (sample == nullptr) return;
+      std::uint32_t number = catalogue.intern(series.name, series.labels);
+      if (number != SampleSink::kUnwanted) catalogue.see(number, sample->value);
     };
     for (const Series* series : starts_) take(*series, value_as_of(*series, after, moment));
     for (const Series* series : plain_) take(*series, value_as_of(*series, after, moment));
@@ -102,18 +107,19 @@ class TargetReader {
         if (whole > 0) take(*bucket, value_as_of(*bucket, after, whole));
       }
     }
-    Reading reading = read_samples(samples, rules_, shares);
-    reading.at = moment;
-    add_natives(after, moment, reading);
     if (torn > 0) {
-      reading.remarks.push_back(
+      remarks.push_back(
           fmt::format("{} histograms left out whose buckets were never written at once", torn));
     }
-    return reading;
+    see_natives(after, moment, catalogue, remarks);
+    Result<Reading> reading = catalogue.finish({});  // refuses too many series, and has no limit
+    reading->at = moment;
+    reading->remarks.insert(reading->remarks.end(), remarks.begin(), remarks.end());
+    return std::move(*reading);
   }
 
   /// Readings of the moments before and after something began anew.
-  std::vector<Reading> turns(const std::vector<Share>& shares) const {
+  std::vector<Reading> turns(Catalogue& catalogue) const {
     std::set<double> moments;
     if (starts_.size() == 1) add_turns(*starts_.front(), true, kStartSlack, moments);
     for (const Series* series : plain_) {
@@ -122,7 +128,7 @@ class TargetReader {
     for (const auto& [key, buckets] : classics_) {
       for (const Series* bucket : buckets) add_turns(*bucket, false, 0, moments);
     }
-    for (const auto& [side, series] : natives_) {
+    for (const Series* series : natives_) {
       for (std::size_t i = 1; i < series->histograms.size(); ++i) {
         const PromHistogram& before = series->histograms[i - 1];
         const PromHistogram& after = series->histograms[i];
@@ -130,7 +136,7 @@ class TargetReader {
       }
     }
     std::vector<Reading> readings;
-    for (double moment : moments) readings.push_back(at(moment, shares));
+    for (double moment : moments) readings.push_back(at(moment, catalogue));
     for (Reading& reading : readings) reading.values = {};  // of gauges, one a round is enough
     return readings;
   }
@@ -200,29 +206,21 @@ class TargetReader {
     return is_whole ? whole : -1;
   }
 
-  void add_natives(double after, double moment, Reading& reading) const {
+  void see_natives(double after, double moment, Catalogue& catalogue,
+                   std::vector<std::string>& remarks) const {
     std::size_t wrong = 0;
     std::string example;
-    for (const auto& [side, series] : natives_) {
+    for (const Series* series : natives_) {
       const PromHistogram* sample = as_of(series->histograms, after, moment);
-      std::string base = std::string(series->name) + "_bucket";
-      bool is_wanted = std::any_of(
-          rules_.histogram.begin(), rules_.histogram.end(),
-          [&](const Selector& selector) { return selector.match(base, series->labels); });
-      if (sample == nullptr || !is_wanted) continue;
-      Result<Histogram> read = from_prom(*sample, rules_.latency_unit);
-      if (!read) {
+      if (sample == nullptr) continue;
+      if (Result<stats::NativeHistogram> native = native_of(*sample)) {
+        catalogue.see_native(series->name, series->labels, *native);
+      } else {
         ++wrong;
-        example = read.error().what;
-        continue;
+        example = native.error().what;
       }
-      Reading::Buckets buckets{series->text, side, std::move(read->bounds), {}};
-      double sum = 0;
-      for (double count : read->counts) buckets.cumulative.push_back(sum += count);
-      reading.histograms.push_back(std::move(buckets));
     }
-    if (wrong > 0)
-      reading.remarks.push_back(fmt::format("{} histograms left out ({})", wrong, example));
+    if (wrong > 0) remarks.push_back(fmt::format("{} histograms left out ({})", wrong, example));
   }
 
   const Rules& rules_;
@@ -230,7 +228,7 @@ class TargetReader {
   std::vector<const Series*> starts_;
   std::vector<const Series*> plain_;
   std::map<std::string, std::vector<const Series*>> classics_;  // by all but le
-  std::vector<std::pair<Side, const Series*>> natives_;
+  std::vector<const Series*> natives_;
   std::size_t most_samples_ = 1;
   double newest_ = 0;
   double spacing_ = 0;
@@ -316,7 +314,8 @@ Found look_at(const std::string& key, const Target& target, const Fleet& fleet,
     sides = {side};
     shares = {{side}};
   }
-  Reading reading = target.reader.at(target.reader.newest(), shares);
+  Catalogue catalogue(setup.rules, std::move(shares), std::numeric_limits<std::size_t>::max());
+  Reading reading = target.reader.at(target.reader.newest(), catalogue);
   Found found{{key, is_of_both ? target.name : fmt::format("{} {}", word(side), target.name),
                is_of_both ? std::string() : target.pod, std::move(sides), Error{}}};
   found.has_requests =
@@ -332,7 +331,7 @@ Found look_at(const std::string& key, const Target& target, const Fleet& fleet,
         show_seconds(age), show_seconds(spacing))};
     found.answer.is_waited_for = false;
   } else {
-    found.answer.earlier = target.reader.turns(shares);
+    found.answer.earlier = target.reader.turns(catalogue);
     found.answer.reading = std::move(reading);
   }
   return found;

@@ -8,7 +8,8 @@
 //   series. A series that ended before the process began anew is not part of it.
 // - A classic histogram is read where all its buckets were written at once; stores other than
 //   Prometheus' own show halves of a scrape.
-// - Where a counter fell or a process began anew within the window, there are earlier readings of the
+// - Where a counter fell or a process began anew within the window, there are earlier readings of
+// the
 //   moments before and after, so that nothing between two looks is lost.
 // - A target is late when its newest sample is older than the newest of all by more than 2.5 times
 //   the distance of its scrapes. It is not waited for: in a large fleet there is always one.

@@ -5,9 +5,6 @@
 #include <cmath>
 #include <optional>
 
-#include "stats/counter.h"
-#include "stats/foreign_histograms.h"
-
 namespace davy::source {
 namespace {
 
@@ -33,13 +30,11 @@ Error wrong_bounds(const PromHistogram::Bucket& bucket) {
 
 }  // namespace
 
-Result<Histogram> from_prom(const PromHistogram& histogram, double unit) {
+Result<stats::NativeHistogram> native_of(const PromHistogram& histogram) {
   stats::NativeHistogram native{.schema = stats::kFinestSchema};
   bool has_schema = false;
   bool has_zero = false;
   for (const PromHistogram::Bucket& bucket : histogram.buckets) {
-    if (!stats::is_count(bucket.count))
-      return Error{fmt::format("a native histogram with {} in a bucket", bucket.count)};
     if (bucket.upper >= 0 && bucket.lower == -bucket.upper && !has_zero) {
       has_zero = true;
       native.zero_threshold = bucket.upper;
@@ -59,7 +54,7 @@ Result<Histogram> from_prom(const PromHistogram& histogram, double unit) {
   }
   std::sort(native.buckets.begin(), native.buckets.end(),
             [](const auto& a, const auto& b) { return a.index < b.index; });
-  return stats::from_native(native, unit);
+  return native;
 }
 
 }  // namespace davy::source

@@ -538,7 +538,7 @@ class Reader {
   }
 
   bool is_utf8(std::string_view text, const char* start) {
-    if (text::valid_utf8(text) == text) return true;
+    if (text::is_utf8(text)) return true;
     at_ = start;
     return wrong("a text begins that is not UTF-8");
   }

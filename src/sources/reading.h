@@ -1,10 +1,7 @@
 // Reading: one scrape of one target, reduced to the series that count.
 //
-// Why: the pure half of scraping: text in, values out. It runs on the worker that fetched the text,
-// so that a hundred targets are parsed in parallel, and remembers nothing (see counters.h).
-// Threading: pure; Rules are immutable.
-// Failure: an Error when the body cannot be trusted as a whole; single series that cannot are left
-// out and told in `remarks`.
+// Why: the pure half of a source: what was read, in values; what was added since the last reading
+// is counted elsewhere (counters.h). Threading: plain values.
 #pragma once
 
 #include <array>
@@ -15,48 +12,9 @@
 #include <vector>
 
 #include "davy/result.h"
-#include "davy/source.h"
-#include "sources/selector.h"
+#include "sources/rules.h"
 
 namespace davy::source {
-
-enum class Side { Baseline, Canary };
-inline constexpr Side kSides[] = {Side::Baseline, Side::Canary};
-constexpr std::size_t index(Side side) {
-  return static_cast<std::size_t>(side);
-}
-constexpr std::string_view word(Side side) {
-  return side == Side::Baseline ? "baseline" : "canary";
-}
-
-/// RequestSeries and ValueSeries, compiled.
-struct Rules {
-  struct Value {
-    std::string name;
-    Selector series;
-    bool is_counter = false;
-    bool per_request = false;
-  };
-
-  std::vector<Selector> counter;
-  std::vector<Matchers> error_when;
-  std::vector<Selector> errors;
-  std::vector<Selector> histogram;        // of the _bucket series
-  std::vector<std::string> error_labels;  // that error_when looks at
-  double latency_unit = 1;
-  std::vector<Value> values;
-  std::string text;  // all of it as it was written: what was counted by other rules is worthless
-
-  /// The Error's `setting` is the part of RequestSeries to blame, or "metrics".
-  static Result<Rules> compile(const RequestSeries& series,
-                               const std::vector<ValueSeries>& values = {});
-};
-
-/// Which of a target's series belong to a version: normally all of them to one.
-struct Share {
-  Side side = Side::Baseline;
-  Matchers when{};
-};
 
 struct Reading {
   struct Counter {
@@ -94,18 +52,10 @@ struct Reading {
   std::string others;  // series that could have been meant, when no request series is there
 };
 
-/// `max_series` bounds what one target may make us remember; more is an Error.
+/// A whole page of text at once, of a target that was never read before (catalogue.h for the
+/// others).
 Result<Reading> read_metrics(std::string_view body, const Rules& rules,
                              const std::vector<Share>& shares, std::size_t max_series);
-
-/// The same of samples that somebody else has parsed.
-struct NamedSample {
-  std::string_view name;
-  Labels labels;
-  double value = 0;
-};
-Reading read_samples(const std::vector<NamedSample>& samples, const Rules& rules,
-                     const std::vector<Share>& shares);
 
 /// The name of the series that tells when a process started.
 inline constexpr std::string_view kStartTime = "process_start_time_seconds";

@@ -188,10 +188,6 @@ std::string joined(const std::vector<std::string>& matchers) {
   return text::join(some, ",");
 }
 
-std::string text_or_nothing(const Options& options, std::string_view name) {
-  return options.has(name) ? options.text(name) : std::string();
-}
-
 Result<Matchers> read_matchers(const Options& options, std::string_view name) {
   if (!options.has(name)) return Matchers();
   Result<Matchers> matchers = Matchers::parse(options.text(name));
@@ -261,7 +257,7 @@ Result<Done> read_credentials(const Options& options, PromClient::Settings& clie
   }
   if (options.has("bearer_token"))
     client.headers.emplace_back("Authorization", "Bearer " + options.text("bearer_token"));
-  client.bearer_token_file = text_or_nothing(options, "bearer_token_file");
+  client.bearer_token_file = options.text_or("bearer_token_file");
   if (options.has("tenant")) client.headers.emplace_back("X-Scope-OrgID", options.text("tenant"));
   return Done{};
 }
@@ -275,9 +271,9 @@ Result<PromClient::Settings> read_client(const Options& options) {
   client.http.max_body = static_cast<std::size_t>(options.number("max_body"));
   client.http.tls.verify =
       options.flag("verify_tls") ? net::TlsSettings::Verify::Yes : net::TlsSettings::Verify::No;
-  client.http.tls.ca_file = text_or_nothing(options, "ca_file");
-  client.http.tls.cert_file = text_or_nothing(options, "cert_file");
-  client.http.tls.key_file = text_or_nothing(options, "key_file");
+  client.http.tls.ca_file = options.text_or("ca_file");
+  client.http.tls.cert_file = options.text_or("cert_file");
+  client.http.tls.key_file = options.text_or("key_file");
   if (client.http.tls.cert_file.empty() != client.http.tls.key_file.empty())
     return Error{"cert_file and key_file belong together", "cert_file"};
   if (auto done = read_credentials(options, client); !done) return done.error();
@@ -288,7 +284,7 @@ Result<PromClient::Settings> read_client(const Options& options) {
 std::string text_of(const Options& options) {
   std::string text = "prometheus 1";
   for (const char* name : {"url", "selector", "baseline_when", "canary_when", "instance", "tenant"})
-    text += fmt::format("\n{} {}", name, text_or_nothing(options, name));
+    text += fmt::format("\n{} {}", name, options.text_or(name));
   return text + (options.flag("native_histograms") ? "\nnative" : "\nclassic");
 }
 
@@ -303,7 +299,7 @@ Result<std::unique_ptr<Source>> make(const SourceSetup& setup) {
   Result<Matchers> selector = read_matchers(options, "selector");
   if (!selector) return selector.error();
 
-  std::string instance = text_or_nothing(options, "instance");
+  std::string instance = options.text_or("instance");
   bool has_instances = instance != "none";
   FleetSetup fleet{.rules = *rules,
                    .when = {},

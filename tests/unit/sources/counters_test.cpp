@@ -84,15 +84,17 @@ TEST_CASE("counters that are no counts are left out and told") {
   CHECK(reading.counters.size() == 1);
   CHECK(reading.remarks ==
         std::vector<std::string>{
-            "3 counters left out that are no counts (NaN, infinite or negative) (n is -1)"});
+            "3 counters left out that are no counts, but NaN, infinite or negative (n is -1)"});
   CHECK(added("n 5\n", "n NaN\n").requests == 0);
 }
 
 TEST_CASE("a series that stands there twice counts once and is told") {
   TargetCounters target;
   target.start_from(read("n 100\n"), kNow);
-  CHECK(target.advance_to(read("n 101\nn 50\n"), kNow) ==
-        std::vector<std::string>{"1 series stand there twice (only the first counts)"});
+  Reading twice = read("n 101\nn 50\n");
+  CHECK(twice.remarks ==
+        std::vector<std::string>{"1 series stand there twice, only the first counts (n)"});
+  target.advance_to(twice, kNow);
   CHECK(target.tally(Side::Canary).requests == 1);
 }
 
@@ -110,7 +112,7 @@ TEST_CASE("a histogram that contradicts itself is left out and told") {
   for (const char* bad :
        {"h_bucket{le=\"0.1\"} 5\nh_bucket{le=\"+Inf\"} 3\n", "h_bucket{le=\"0.1\"} 5\n",
         "h_bucket{le=\"x\"} 5\nh_bucket{le=\"+Inf\"} 5\n", "h_bucket{le=\"+Inf\"} NaN\n",
-        "h_bucket 5\n", "h_bucket{le=\"+Inf\"} 5\nh_bucket{le=\"+Inf\"} 5\n",
+        "h_bucket 5\n", "h_bucket{le=\"1\"} 5\nh_bucket{le=\"1.0\"} 5\nh_bucket{le=\"+Inf\"} 5\n",
         "h_bucket{le=\"-1\"} 5\nh_bucket{le=\"+Inf\"} 5\n"}) {
     CAPTURE(bad);
     Reading reading = read(bad);
@@ -309,21 +311,18 @@ TEST_CASE("a reading that was taken before the last one says nothing") {
   CHECK(target.tally(Side::Canary).latency.begin()->second == std::vector<double>{0, 1, 1});
 }
 
-TEST_CASE("a histogram whose buckets become wider goes on, one whose buckets differ begins anew") {
-  auto reading = [](std::vector<double> bounds, std::vector<double> cumulative) {
-    Reading one;
-    one.histograms.push_back({"h", Side::Canary, std::move(bounds), std::move(cumulative)});
-    return one;
+TEST_CASE("a histogram whose buckets became wider goes on at the bounds that stayed") {
+  auto page = [](std::vector<double> bounds, std::vector<double> cumulative) {
+    Reading reading;
+    reading.histograms.push_back({"h", Side::Canary, std::move(bounds), std::move(cumulative)});
+    return reading;
   };
-  auto added = [&](const Reading& now) {
-    TargetCounters target;
-    target.start_from(reading({1, 2, 4}, {10, 20, 30, 40}), kNow);
-    CHECK(target.advance_to(now, kNow).empty());
-    return target.tally(Side::Canary).latency;
-  };
-  using Latency = Tally::Histograms;
-  CHECK(added(reading({1, 4}, {11, 33, 44})) == Latency{{{1, 4}, {1, 2, 1}}});
-  CHECK(added(reading({1, 4}, {9, 40, 50})) == Latency{{{1, 4}, {9, 31, 10}}});    // shrank
-  CHECK(added(reading({1, 3}, {11, 33, 44})) == Latency{{{1, 3}, {11, 22, 11}}});  // another
-  CHECK(added(reading({1, 4}, {1, 2, 3})) == Latency{{{1, 4}, {1, 1, 1}}});        // fewer
+  TargetCounters target;
+  target.start_from(page({0.1, 0.2, 0.3, 0.4}, {10, 20, 30, 40, 50}), kNow);
+  target.advance_to(page({0.2, 0.4}, {21, 43, 55}), kNow);
+  CHECK(*at_common_bounds(target.tally(Side::Canary).latency) == Histogram{{0.2, 0.4}, {1, 2, 2}});
+  // Buckets that have none in common are another histogram, which began at 0.
+  target.clear_tallies();
+  target.advance_to(page({0.5}, {60, 70}), kNow);
+  CHECK(*at_common_bounds(target.tally(Side::Canary).latency) == Histogram{{0.5}, {60, 10}});
 }

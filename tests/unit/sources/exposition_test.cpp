@@ -16,12 +16,18 @@ struct Keeper final : SampleSink {
     std::vector<std::pair<std::string, std::string>> labels;
     double value;
   };
+  std::vector<Kept> series;
   std::vector<Kept> all;
 
-  bool wants(std::string_view name) override { return !name.starts_with("unwanted"); }
-  void take(std::string_view name, Labels labels, double value) override {
-    Kept& kept = all.emplace_back(Kept{std::string(name), {}, value});
+  std::uint32_t intern(std::string_view name, Labels labels) override {
+    if (name.starts_with("unwanted")) return kUnwanted;
+    Kept& kept = series.emplace_back(Kept{std::string(name), {}, 0});
     for (const Label& label : labels) kept.labels.emplace_back(label.name, label.value);
+    return static_cast<std::uint32_t>(series.size() - 1);
+  }
+  void see(std::uint32_t number, double value) override {
+    all.push_back(series.at(number));
+    all.back().value = value;
   }
 };
 
@@ -50,7 +56,7 @@ TEST_CASE("samples come with their names, labels and values") {
   Outcome outcome = parse(
       "# HELP a Things.\n# TYPE a counter\na 1\na{} 2\nb{x=\"1\",y=\"2\"} 3.5e3\nb { x = \"1\" , } "
       "4 1395066363000\n"
-      "\nunwanted{broken 7\n");
+      "\nunwanted{x=\"1\"} 7\n");
   REQUIRE(outcome.parsed);
   CHECK(outcome.parsed->lines == 5);
   CHECK(outcome.parsed->malformed == 0);
@@ -101,7 +107,8 @@ TEST_CASE("a malformed line is left out, counted and described") {
   CHECK(wrong("a{x=\"1} 2") == "line 1: no closing quote");
   CHECK(wrong("a{x=\"1\\\"} 2") == "line 1: no closing quote");
   CHECK(wrong("a{x=1} 2") == "line 1: a label's value without quotes");
-  CHECK(wrong("a{x} 2") == "line 1: labels without an end");
+  CHECK(wrong("a{x} 2") == "line 1: a label without a proper name");
+  CHECK(wrong("a{") == "line 1: labels without an end");
   CHECK(wrong("a{=\"1\"} 2") == "line 1: a label without a proper name");
   CHECK(wrong("a{x=\"\xff\"} 2") == "line 1: a label's value is not UTF-8");
   CHECK(wrong("a 1e999") == "line 1: the value does not fit into a double");
