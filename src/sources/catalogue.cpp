@@ -13,7 +13,6 @@
 namespace davy::source {
 namespace {
 
-constexpr std::string_view kStartTime = "process_start_time_seconds";
 constexpr std::string_view kBucket = "_bucket";
 constexpr std::size_t kOthers = 4;  // names told when no request series is there
 

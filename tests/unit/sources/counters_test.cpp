@@ -292,6 +292,25 @@ TEST_CASE("a gauge's series that stands there twice counts once") {
   CHECK_FALSE(reading->values[index(Side::Baseline)].at(0).is_there);
 }
 
+TEST_CASE("a reading that was taken before the last one says nothing") {
+  TargetCounters target;
+  auto at = [](double t, const std::string& body) {
+    Reading reading = read(body);
+    reading.at = t;
+    return reading;
+  };
+  target.start_from(at(100, "n 1000\n" + buckets("h", {1, 2, 3})), kNow);
+  CHECK(target.advance_to(at(95, "n 990\n" + buckets("h", {1, 1, 1})), kNow).empty());
+  CHECK(target.tally(Side::Canary).requests == 0);
+  CHECK(target.restarts() == 0);
+  REQUIRE(target.tally(Side::Canary).latency.size() == 1);  // there, without growth
+  CHECK(target.tally(Side::Canary).latency.begin()->second == std::vector<double>{0, 0, 0});
+  target.advance_to(at(100, "n 1000\n"), kNow);
+  target.advance_to(at(110, "n 1004\n" + buckets("h", {1, 3, 5})), kNow);
+  CHECK(target.tally(Side::Canary).requests == 4);
+  CHECK(target.tally(Side::Canary).latency.begin()->second == std::vector<double>{0, 1, 1});
+}
+
 TEST_CASE("a histogram whose buckets became wider goes on at the bounds that stayed") {
   auto page = [](std::vector<double> bounds, std::vector<double> cumulative) {
     Reading reading;
