@@ -135,6 +135,15 @@ void add_probes(CLI::App& app, ProbesOptions& o, int& code) {
   command->callback([&o, &code] { code = probes(o); });
 }
 
+void add_presets(CLI::App& app, PresetsOptions& o, int& code) {
+  CLI::App* command =
+      app.add_subcommand("presets", "The presets: which series count, of common exporters");
+  command->add_option("name", o.name, "Show this one");
+  command->add_flag("--markdown", o.markdown, "Their table in docs/config.md");
+  command->footer("Example: davy presets istio");
+  command->callback([&o, &code] { code = presets(o); });
+}
+
 void add_marker(CLI::App& app, MarkerOptions& o, int& code) {
   CLI::App* command = app.add_subcommand(
       "marker", "Run a migration with its marker held, for checks of the kind migration_marker");
@@ -271,6 +280,7 @@ int parse_and_run(int argc, char** argv) {
   ConfigCheckOptions config;
   CheckOptions checked;
   ProbesOptions listed;
+  PresetsOptions named;
   MarkerOptions held;
   ReplayOptions replayed;
   SimulateOptions made_up;
@@ -285,6 +295,7 @@ int parse_and_run(int argc, char** argv) {
   add_config(app, config, code);
   add_check(app, checked, code);
   add_probes(app, listed, code);
+  add_presets(app, named, code);
   add_marker(app, held, code);
   add_replay(app, replayed, code);
   add_simulate(app, made_up, code);

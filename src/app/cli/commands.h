@@ -72,6 +72,13 @@ struct ProbesOptions {
 /// What kinds of probes there are.
 int probes(const ProbesOptions& options);
 
+struct PresetsOptions {
+  std::string name;  // "" = all of them
+  bool markdown = false;
+};
+/// What presets there are.
+int presets(const PresetsOptions& options);
+
 struct MarkerOptions {
   std::string path;
   std::string version;  // of what is migrated to, for people

@@ -122,6 +122,18 @@ TEST_CASE("a histogram that contradicts itself is left out and told") {
   }
 }
 
+TEST_CASE("a bucket at 0 is part of the first one above") {
+  Reading reading = read(
+      "h_bucket{le=\"0.0\"} 2\nh_bucket{le=\"0.1\"} 5\nh_bucket{le=\"+Inf\"} 6\n"
+      "h_bucket{a=\"1\",le=\"0\"} 3\nh_bucket{a=\"1\",le=\"+Inf\"} 3\n");
+  CHECK(reading.remarks.empty());
+  REQUIRE(reading.histograms.size() == 2);
+  CHECK(reading.histograms[0].bounds == std::vector<double>{0.1});
+  CHECK(reading.histograms[0].cumulative == std::vector<double>{5, 6});
+  CHECK(reading.histograms[1].bounds.empty());
+  CHECK(reading.histograms[1].cumulative == std::vector<double>{3});
+}
+
 TEST_CASE("a histogram whose buckets shrink while its total grows is left out and told") {
   TargetCounters target;
   target.start_from(read(buckets("h", {10, 20, 30})), kNow);
