@@ -135,6 +135,79 @@ void add_probes(CLI::App& app, ProbesOptions& o, int& code) {
   command->callback([&o, &code] { code = probes(o); });
 }
 
+void add_target_options(CLI::App* command, TargetOptions& o) {
+  add_duration(command, "--timeout", o.timeout, "For one page")->group("Target");
+  command->add_option("--header", o.headers, "'Name: value', sent along")
+      ->allow_extra_args(false)
+      ->group("Target");
+  command->add_option("--bearer-token-file", o.bearer_token_file, "A token, sent along")
+      ->group("Target");
+  command->add_option("--ca-file", o.ca_file, "The authorities to trust, as PEM")->group("Target");
+  command->add_option("--cert-file", o.cert_file, "Our own certificate, for mTLS")->group("Target");
+  command->add_option("--key-file", o.key_file, "Its key")->group("Target");
+  command
+      ->add_option("--server-name", o.server_name,
+                   "The name in the target's certificate, if not the URL's")
+      ->group("Target");
+  command->add_flag("--no-verify-tls", o.no_verify_tls, "Trust any certificate")->group("Target");
+}
+
+void add_scrape(CLI::App& app, ScrapeOptions& o, int& code) {
+  CLI::App* command = app.add_subcommand(
+      "scrape", "Show what davy sees of a target: rates, latencies, by which series, what not");
+  command->add_option("url", o.url, "The metrics URL: http://host:port/metrics")->required();
+  add_duration(command, "--every", o.every, "From one page to the next");
+  command->add_option("--rounds", o.rounds, "How many pages")->capture_default_str();
+  constexpr const char* kRules = "Rules (default: the preset that fits best)";
+  command->add_option("--preset", o.preset, "By this one, see davy presets")->group(kRules);
+  command->add_option("-c,--config", o.config_file, "As a deployment of this config")
+      ->group(kRules);
+  command->add_option("--deployment", o.deployment, "Which one")->group(kRules);
+  command->add_option("--counter", o.counter, "The series that count requests: selectors")
+      ->allow_extra_args(false)
+      ->group(kRules);
+  command->add_option("--error-when", o.error_when, "Matchers of those that failed: code=~\"5..\"")
+      ->allow_extra_args(false)
+      ->group(kRules);
+  command->add_option("--errors", o.errors, "Or counters of errors of their own")
+      ->allow_extra_args(false)
+      ->group(kRules);
+  command->add_option("--histogram", o.histogram, "Latency histograms, without _bucket")
+      ->allow_extra_args(false)
+      ->group(kRules);
+  command->add_option("--unit", o.unit, "Of their bounds")
+      ->check(CLI::IsMember({"seconds", "milliseconds"}))
+      ->group(kRules);
+  command->add_flag("--json", o.json, "Print it as JSON");
+  add_target_options(command, o.target);
+  command->footer(
+      "Exit codes: 0 davy could judge by it, 1 not (no requests, or no error would show), 2 usage "
+      "or config, 3 cannot reach it.\n"
+      "Example: davy scrape http://127.0.0.1:9102/metrics\n"
+      "Example: davy scrape http://v1:15090/stats/prometheus --preset istio --every 10s\n"
+      "Example: davy scrape http://v1:9102/metrics --counter shop_requests_total --error-when "
+      "'status=~\"5..\"'");
+  command->callback([&o, &code] { code = scrape(o); });
+}
+
+void add_config_suggest(CLI::App& app, ConfigSuggestOptions& o, int& code) {
+  CLI::App* command = app.get_subcommand("config")->add_subcommand(
+      "suggest", "Propose a config for what a target shows: the preset that fits, or a guess");
+  command->add_option("url", o.url, "The metrics URL of V1, or of what serves both")->required();
+  command->add_option("--canary", o.canary, "The metrics URL of V2");
+  command->add_option("--name", o.name, "The service's name (default: by the URL)");
+  add_duration(command, "--wait", o.wait, "Look again after so long, to see what moves");
+  command->add_option("--write", o.file, "Write the config into this file, if there is none");
+  command->add_flag("--force", o.force, "Even if there is one");
+  add_target_options(command, o.target);
+  command->footer(
+      "Exit codes: 0 proposed, 1 nothing there to judge by, 2 usage, 3 cannot reach it.\n"
+      "The config goes to stdout, why it is this one to stderr.\n"
+      "Example: davy config suggest http://v1:9102/metrics --canary http://v2:9102/metrics\n"
+      "Example: davy config suggest http://haproxy:8404/metrics --name shop --write davy.yaml");
+  command->callback([&o, &code] { code = config_suggest(o); });
+}
+
 void add_presets(CLI::App& app, PresetsOptions& o, int& code) {
   CLI::App* command =
       app.add_subcommand("presets", "The presets: which series count, of common exporters");
@@ -280,6 +353,8 @@ int parse_and_run(int argc, char** argv) {
   ConfigCheckOptions config;
   CheckOptions checked;
   ProbesOptions listed;
+  ConfigSuggestOptions suggested;
+  ScrapeOptions scraped;
   PresetsOptions named;
   MarkerOptions held;
   ReplayOptions replayed;
@@ -295,6 +370,8 @@ int parse_and_run(int argc, char** argv) {
   add_config(app, config, code);
   add_check(app, checked, code);
   add_probes(app, listed, code);
+  add_config_suggest(app, suggested, code);
+  add_scrape(app, scraped, code);
   add_presets(app, named, code);
   add_marker(app, held, code);
   add_replay(app, replayed, code);
