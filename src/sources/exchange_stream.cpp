@@ -127,9 +127,13 @@ Result<std::string> ExchangeStream::add(const std::string& bytes, std::uint64_t 
 }
 
 Result<bool> ExchangeStream::holds(const std::string& id, const Call& call) {
-  Result<net::RedisReply> reply = ask({"XRANGE", key_, id, id}, call);
-  if (!reply) return reply.error();
-  return !reply->items.empty();
+  net::RedisAnswer answer = client_.command({"XRANGE", key_, id, id}, call);
+  if (const auto* error = std::get_if<net::RedisError>(&answer)) {
+    if (error->reason != "too_large") return told(*error);
+    if (auto trouble = client_.begin(call)) return told(*trouble);
+    return true;  // somebody's giant
+  }
+  return !std::get<net::RedisReply>(answer).items.empty();
 }
 
 Result<std::uint64_t> ExchangeStream::length(const Call& call) {
