@@ -76,7 +76,8 @@ Samples read_by_prometheus(const lab::Prometheus& prometheus, const std::string&
   net::HttpResponse answer =
       get(prometheus.url("/api/v1/query?query=%7Binstance%3D%22" + instance + "%22%7D"));
   Samples samples;
-  for (const auto& series : nlohmann::json::parse(answer.body).at("data").at("result")) {
+  const nlohmann::json parsed = nlohmann::json::parse(answer.body);
+  for (const auto& series : parsed.at("data").at("result")) {
     auto labels = series.at("metric").get<std::map<std::string, std::string>>();
     for (const char* own : {"instance", "job", "monitor"}) labels.erase(own);
     const std::string& name = labels.at("__name__");
