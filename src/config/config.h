@@ -16,8 +16,11 @@
 #include "davy/result.h"
 #include "davy/source.h"
 #include "davy/time.h"
+#include "yaml/problems.h"
 
 namespace davy::config {
+
+using yaml::Problem;
 
 struct Address {
   std::string host;
@@ -164,15 +167,6 @@ struct Config {
 
 /// The source of a deployment. The config has tried this before it was accepted.
 Result<std::unique_ptr<Source>> make_source_of(const Deployment& deployment);
-
-/// One thing that is wrong, at its place.
-struct Problem {
-  std::string file;
-  int line = 0;
-  std::string what;  // what is wrong (what would be right)
-
-  std::string text() const;  // "file:line: what"
-};
 
 /// Either the config, or every problem at once, in the order of their lines.
 struct Loaded {

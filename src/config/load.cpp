@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "config/address.h"
 #include "config/interpolation.h"
-#include "config/read.h"
 #include "config/sections.h"
 
 namespace davy::config {
@@ -139,7 +138,7 @@ Config read_config(const Node& root, const Kinds& kinds, Problems& problems) {
 
 /// The raw tree with its ${...} filled in; nothing when it cannot be read to its end.
 std::optional<Node> read_tree(std::string_view yaml, Problems& problems) {
-  std::optional<Node> root = read_yaml(yaml, problems);
+  std::optional<Node> root = yaml::read(yaml, problems);
   if (root) interpolate(*root, problems);
   return root;
 }
@@ -148,7 +147,7 @@ std::optional<Node> read_tree(std::string_view yaml, Problems& problems) {
 std::optional<std::string> content_of(const std::string& file, Problems& problems) {
   try {
     std::ifstream in(file, std::ios::binary);
-    std::string content(kMaxFile + 1, '\0');  // one byte too many shows that it is too large
+    std::string content(yaml::kMaxFile + 1, '\0');  // one byte too many shows that it is too large
     if (in) {
       in.read(content.data(), static_cast<std::streamsize>(content.size()));
       content.resize(static_cast<std::size_t>(in.gcount()));
@@ -161,10 +160,6 @@ std::optional<std::string> content_of(const std::string& file, Problems& problem
 }
 
 }  // namespace
-
-std::string Problem::text() const {
-  return line == 0 ? fmt::format("{}: {}", file, what) : fmt::format("{}:{}: {}", file, line, what);
-}
 
 std::string fingerprint(const Node& node) {
   std::string meant;
