@@ -17,8 +17,11 @@
 #include "davy/result.h"
 #include "davy/source.h"
 #include "davy/time.h"
+#include "yaml/problems.h"
 
 namespace davy::config {
+
+using yaml::Problem;
 
 struct Address {
   std::string host;
@@ -184,15 +187,6 @@ Result<std::unique_ptr<Source>> make_source_of(const Deployment& deployment);
 
 /// The same of a publication.
 Result<std::unique_ptr<Publisher>> make_publisher_of(const Publication& publication);
-
-/// One thing that is wrong, at its place.
-struct Problem {
-  std::string file;
-  int line = 0;
-  std::string what;  // what is wrong (what would be right)
-
-  std::string text() const;  // "file:line: what"
-};
 
 /// Either the config, or every problem at once, in the order of their lines.
 struct Loaded {

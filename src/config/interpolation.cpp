@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "base/text.h"
+#include "davy/result.h"
 
 namespace davy::config {
 namespace {

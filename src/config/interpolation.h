@@ -10,10 +10,13 @@
 // Failure: problems with the line of the value.
 #pragma once
 
-#include "config/problems.h"
-#include "config/read.h"
+#include "yaml/problems.h"
+#include "yaml/read.h"
 
 namespace davy::config {
+
+using yaml::Node;
+using yaml::Problems;
 
 /// Replaces `text` of every scalar below `node`; `written` keeps what stands in the file.
 void interpolate(Node& node, Problems& problems);

@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "config/address.h"
 #include "config/interpolation.h"
-#include "config/read.h"
 #include "config/sections.h"
 
 namespace davy::config {
@@ -143,7 +142,7 @@ Config read_config(const Node& root, const Kinds& kinds, Problems& problems) {
 
 /// The raw tree with its ${...} filled in; nothing when it cannot be read to its end.
 std::optional<Node> read_tree(std::string_view yaml, Problems& problems) {
-  std::optional<Node> root = read_yaml(yaml, problems);
+  std::optional<Node> root = yaml::read(yaml, problems);
   if (root) interpolate(*root, problems);
   return root;
 }
@@ -156,7 +155,7 @@ std::optional<std::string> content_of(const std::string& file, Problems& problem
       std::string content;
       char part[16 * 1024];
       // A little too much shows that it is too large.
-      while (content.size() <= kMaxFile && (in.read(part, sizeof part) || in.gcount() > 0))
+      while (content.size() <= yaml::kMaxFile && (in.read(part, sizeof part) || in.gcount() > 0))
         content.append(part, static_cast<std::size_t>(in.gcount()));
       return content;
     }
@@ -167,10 +166,6 @@ std::optional<std::string> content_of(const std::string& file, Problems& problem
 }
 
 }  // namespace
-
-std::string Problem::text() const {
-  return line == 0 ? fmt::format("{}: {}", file, what) : fmt::format("{}:{}: {}", file, line, what);
-}
 
 std::string fingerprint(const Node& node) {
   std::string meant;

@@ -24,7 +24,7 @@ void read_series(Settings& settings, RequestSeries& series) {
 Preset read_preset(const embedded::File& file, Problems& problems) {
   Preset preset;
   preset.name = file.name;
-  if (std::optional<Node> node = read_yaml(file.content, problems)) {
+  if (std::optional<Node> node = yaml::read(file.content, problems)) {
     Settings settings(*node, "", problems);
     settings.require("description", "one line");
     settings.read("description", preset.description);

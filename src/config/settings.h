@@ -13,12 +13,15 @@
 #include <string_view>
 #include <vector>
 
-#include "config/problems.h"
-#include "config/read.h"
 #include "davy/result.h"
 #include "davy/time.h"
+#include "yaml/problems.h"
+#include "yaml/read.h"
 
 namespace davy::config {
+
+using yaml::Node;
+using yaml::Problems;
 
 class Settings {
  public:

@@ -1,4 +1,5 @@
-// cpp-httplib speaks HTTP here; the socket is ours. Two of its virtual functions are overridden:
+// cpp-httplib speaks HTTP here; the socket and the bodies are ours. Two of its virtual functions
+// are overridden:
 //
 //   create_and_connect_socket: connects with net/socket and net/tls (exact errors, several
 //   addresses),
@@ -8,6 +9,11 @@
 //   process_socket: gives the library a Stream that bounds what a peer can make us read. Its own
 //     would take a head of any length, and its std::regex for the status line overflows the stack
 //     on a long one (httplib 0.11).
+//
+// When the head has been read, the library asks whether to go on: that is where we read the body,
+// straight off the Stream's buffer (http_body.h). Its own way takes cut and damaged bodies for
+// whole ones, and copies them in pieces of 4 KiB. Afterwards the Stream shows it a body of the
+// shape that the head promised, so that it knows where the connection stands.
 //
 // Works with httplib 0.11 (Debian 12) and 0.18 (Debian 13); a change of the two shows when
 // compiling.
@@ -24,6 +30,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "net/http_body.h"
 #include "net/means.h"
 #include "net/socket.h"
 #include "net/tls.h"
@@ -38,34 +45,65 @@ constexpr std::size_t kShown = 60;  // bytes of a wrong answer that a message re
 
 /// One request and its answer, seen from the wire.
 struct Exchange {
+  const HttpRequest& request;
   const Call& call;
   std::size_t max_body;
-  bool fresh = false;    // the connection was made for this request
-  bool in_body = false;  // the head has been read
-  int status = 0;
-  std::size_t received = 0;   // bytes of the wire
-  std::size_t head_size = 0;  // of them, when the body began
+  bool fresh = false;        // the connection was made for this request
+  bool in_body = false;      // the head has been read
+  HttpResponse head{};       // and what it said; with the body, unless that is handed on
+  std::size_t received = 0;  // bytes of the wire
   bool status_line_seen = false;
-  std::string first{};  // the first bytes, for messages
-  std::string body{};
-  std::string too_large{};  // which limit was passed; "" = none
+  std::string first{};          // the first bytes, for messages
+  std::size_t body_size = 0;    // as far as it has come
+  bool is_body_broken = false;  // `trouble` says how
+  std::string trouble{};        // what is wrong with the answer; "" = nothing, or httplib knows
+  bool is_too_large = false;    // that is it
+  bool must_close = false;      // the connection is of no more use
   std::optional<ConnectError> connect_error{};
   std::string tls_error{};
   Time asked{};  // when the question was sent; only while somebody looks
   Time first_byte{};
-  bool has_leftover = false;  // the peer sent more than its answer
 };
 
-/// What outlives an exchange: the connection's second descriptor, its TLS and its guard.
+/// Where a connection's bytes are received. It begins small, for the many answers that are, and
+/// grows as long as they fill it.
+class Buffer {
+ public:
+  char* data() { return bytes_.get(); }
+  std::size_t size() const { return size_; }
+  void make_room(bool was_filled) {
+    constexpr std::size_t kLeast = 16 * 1024;
+    constexpr std::size_t kMost = 128 * 1024;
+    std::size_t wanted = std::clamp(was_filled ? 2 * size_ : size_, kLeast, kMost);
+    if (wanted == size_) return;
+    bytes_.reset(new char[wanted]);  // not make_unique, which would write zeros
+    size_ = wanted;
+  }
+  void drop() {
+    bytes_.reset();
+    size_ = 0;
+  }
+
+ private:
+  std::unique_ptr<char[]> bytes_;
+  std::size_t size_ = 0;
+};
+
+class BoundedStream;
+
+/// What outlives an exchange: the connection's second descriptor, its TLS, its guard and its
+/// buffer.
 struct Wire {
   Endpoint to;
   std::string name;  // that the certificate must hold
   std::string unix_path;
   AddressFamily family = AddressFamily::Any;
-  std::optional<TlsContext> tls_context;
+  std::shared_ptr<const TlsContext> tls_context;  // null = plain
   Exchange* now = nullptr;
+  BoundedStream* stream = nullptr;  // of the exchange
   Socket second;
   std::unique_ptr<TlsSession> tls;  // over `second`
+  Buffer buffer;
   std::optional<Watchdog::Guard> guard;
 
   void watch() { guard.emplace(now->call.net.watchdog, now->call.deadline, second.fd()); }
@@ -73,6 +111,7 @@ struct Wire {
     guard.reset();
     tls.reset();
     second = Socket();
+    buffer.drop();
   }
 };
 
@@ -80,7 +119,7 @@ struct Wire {
 /// No `override`: which of these are virtual depends on the version.
 class BoundedStream final : public httplib::Stream {
  public:
-  BoundedStream(int fd, TlsSession* tls, Exchange& now) : fd_(fd), tls_(tls), now_(now) {}
+  BoundedStream(int fd, Wire& wire) : fd_(fd), wire_(wire), now_(*wire.now) {}
 
   bool is_readable() const { return true; }
   bool is_writable() const { return true; }
@@ -89,76 +128,134 @@ class BoundedStream final : public httplib::Stream {
   int socket() const { return fd_; }
 
   ssize_t read(char* to, std::size_t size) {
-    if (at_ == end_ && !fill()) return filled_;
-    std::size_t n = std::min(size, end_ - at_);
-    std::copy_n(buffer_ + at_, n, to);
-    at_ += n;
+    if (is_body_read_) return show(to, size);
+    if (bytes_.empty() && !fill()) return filled_;
+    std::size_t n = std::min(size, bytes_.size());
+    std::copy_n(bytes_.data(), n, to);
+    bytes_.remove_prefix(n);
     return static_cast<ssize_t>(n);
   }
 
-  bool has_leftover() const { return at_ != end_; }
-
   ssize_t write(const char* from, std::size_t size) {
-    if (tls_ != nullptr) return tls_->write(from, size);
+    if (wire_.tls != nullptr) return wire_.tls->write(from, size);
     ssize_t n;
     do n = ::send(fd_, from, size, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     return n;
   }
 
+  bool has_leftover() const { return !bytes_.empty(); }
+
+  /// Reads the body behind the head that has been read, which the library understood as `said`.
+  /// False when it is no use.
+  bool read_body(const httplib::Response& said) {
+    HttpBody body(now_.head.status, now_.head.headers, now_.max_body);
+    auto out = [&](std::string_view piece) { return hand_on(piece); };
+    while (!body.is_over()) {
+      if (bytes_.empty() && !fill()) {
+        // An end that is not the peer's (0) leaves the body unfinished, whatever its framing.
+        if (filled_ < 0) break;
+        body.end();
+        break;
+      }
+      body.feed(bytes_, out);
+    }
+    now_.body_size = body.size();
+    now_.is_too_large |= body.failure() == HttpBody::Failure::TooLarge;
+    bool is_whole = body.is_over() && body.failure() == HttpBody::Failure::None;
+    now_.is_body_broken = !is_whole;
+    if (now_.trouble.empty()) now_.trouble = is_whole ? "" : trouble_of(body);
+    now_.must_close = body.ends_with_connection();
+    is_body_read_ = true;
+    bool is_chunked =
+        text::equals_ignoring_case(said.get_header_value("Transfer-Encoding"), "chunked");
+    end_shown_ = is_chunked ? "0\r\n\r\n" : "";
+    is_padded_ = !is_chunked && said.has_header("Content-Length");
+    return is_whole;
+  }
+
  private:
+  /// For httplib, which waits for a body: an empty one in chunks, as many bytes as it has been
+  /// promised (their values are nobody's concern), or the connection's end.
+  ssize_t show(char* to, std::size_t size) {
+    if (is_padded_) return static_cast<ssize_t>(size);
+    std::size_t n = std::min(size, end_shown_.size());
+    std::copy_n(end_shown_.data(), n, to);
+    end_shown_.remove_prefix(n);
+    return static_cast<ssize_t>(n);
+  }
+
+  bool hand_on(std::string_view piece) {
+    if (!now_.request.on_body) {
+      now_.head.body.append(piece);
+      return true;
+    }
+    return now_.request.on_body(now_.head, piece);
+  }
+
+  static std::string trouble_of(const HttpBody& body) {
+    return body.trouble().empty() ? "ends early" : body.trouble();
+  }
+
   bool fill() {
-    filled_ = tls_ != nullptr ? tls_->read(buffer_, sizeof buffer_) : receive();
+    if (now_.in_body && now_.call.deadline.expired()) {
+      filled_ = -1;
+      return false;
+    }
+    Buffer& buffer = wire_.buffer;
+    buffer.make_room(filled_ == static_cast<ssize_t>(buffer.size()));
+    filled_ = wire_.tls != nullptr ? wire_.tls->read(buffer.data(), buffer.size()) : receive();
     if (filled_ <= 0) return false;
-    at_ = 0;
-    end_ = static_cast<std::size_t>(filled_);
-    if (within_limits()) return true;
-    at_ = end_;
+    bytes_ = {buffer.data(), static_cast<std::size_t>(filled_)};
+    if (now_.in_body || within_limits()) {
+      now_.received += bytes_.size();
+      return true;
+    }
+    bytes_ = {};
     filled_ = -1;
     return false;
   }
 
   ssize_t receive() {
     ssize_t n;
-    do n = ::recv(fd_, buffer_, sizeof buffer_, 0);
+    do n = ::recv(fd_, wire_.buffer.data(), wire_.buffer.size(), 0);
     while (n < 0 && errno == EINTR);
     return n;
   }
 
+  /// Of what comes before the body.
   bool within_limits() {
-    std::string_view fresh(buffer_, end_);
-    if (now_.first.size() < kShown) now_.first += fresh.substr(0, kShown - now_.first.size());
+    if (now_.first.size() < kShown) now_.first += bytes_.substr(0, kShown - now_.first.size());
+    if (now_.received == 0 && now_.call.trace != nullptr) now_.first_byte = machine_clock().now();
     if (!now_.status_line_seen) {
-      std::size_t newline = fresh.find('\n');
+      std::size_t newline = bytes_.find('\n');
       now_.status_line_seen = newline != std::string_view::npos;
-      if (now_.received + std::min(newline, fresh.size()) > kMaxStatusLine) {
-        now_.too_large = "the status line is longer than " + units::show_bytes(kMaxStatusLine);
+      if (now_.received + std::min(newline, bytes_.size()) > kMaxStatusLine) {
+        refuse("the status line is longer than " + units::show_bytes(kMaxStatusLine));
         return false;
       }
     }
-    if (now_.received == 0 && now_.call.trace != nullptr) now_.first_byte = machine_clock().now();
-    now_.received += end_;
-    if (!now_.in_body && now_.received > kMaxHead) {
-      now_.too_large = "the head is larger than " + units::show_bytes(kMaxHead);
-      return false;
-    }
-    // Chunks of one byte cost six on the wire. The limit on the body itself is in the receiver;
-    // this one is for what never becomes body, such as a chunk's size that does not end.
-    if (now_.in_body && now_.received - now_.head_size > 8 * now_.max_body + kMaxHead) {
-      now_.too_large =
-          "the body is larger than " + units::show_bytes(static_cast<double>(now_.max_body));
+    // The body's first bytes may come along with the head's last ones.
+    if (now_.received > kMaxHead) {
+      refuse("the head is larger than " + units::show_bytes(kMaxHead));
       return false;
     }
     return true;
   }
 
+  void refuse(std::string why) {
+    now_.trouble = std::move(why);
+    now_.is_too_large = true;
+  }
+
   int fd_;
-  TlsSession* tls_;  // nullptr = plain
+  Wire& wire_;
   Exchange& now_;
-  char buffer_[16 * 1024];
-  std::size_t at_ = 0;
-  std::size_t end_ = 0;
-  ssize_t filled_ = 0;  // what the last fill brought: 0 = end, -1 = error or too much
+  std::string_view bytes_;  // received and not read yet
+  ssize_t filled_ = 0;      // what the last fill brought: 0 = end, -1 = error or too much
+  bool is_body_read_ = false;
+  bool is_padded_ = false;
+  std::string_view end_shown_;
 };
 
 class Connection final : public httplib::ClientImpl {
@@ -204,9 +301,12 @@ class Connection final : public httplib::ClientImpl {
   bool process_socket(const Socket& socket,
                       std::function<bool(httplib::Stream&)> exchange) override {
     if (wire_.now->call.trace != nullptr) wire_.now->asked = machine_clock().now();
-    BoundedStream stream(socket.sock, wire_.tls.get(), *wire_.now);
+    BoundedStream stream(socket.sock, wire_);
+    wire_.stream = &stream;
     bool ok = exchange(stream);
-    wire_.now->has_leftover = stream.has_leftover();
+    // What is left over would be taken for the start of the next answer.
+    wire_.now->must_close |= stream.has_leftover();
+    wire_.stream = nullptr;
     return ok;
   }
 
@@ -260,7 +360,11 @@ struct HttpClient::Impl {
     wire.name = options.server_name.empty() ? origin.host : options.server_name;
     wire.unix_path = options.unix_path;
     wire.family = options.family;
-    if (origin.scheme == "https") wire.tls_context.emplace(options.tls);
+    if (origin.scheme == "https") {
+      wire.tls_context = options.tls_context != nullptr
+                             ? options.tls_context
+                             : std::make_shared<const TlsContext>(options.tls);
+    }
     wire.to = Endpoint{options.connect_to.empty() ? origin.host : options.connect_to, origin.port};
   }
 
@@ -278,9 +382,9 @@ struct HttpClient::Impl {
 
     bool is_repeatable = request.method == "GET" || request.method == "HEAD";
     while (true) {
-      Exchange now{.call = call, .max_body = options.max_body};
+      Exchange now{.request = request, .call = call, .max_body = options.max_body};
       bool was_kept = static_cast<bool>(wire.second);
-      std::variant<HttpResponse, HttpError> answer = exchange(request, now);
+      std::variant<HttpResponse, HttpError> answer = exchange(now);
       // A kept connection that the peer closed in the meantime says nothing about the peer.
       bool was_stale =
           was_kept && !now.fresh && now.received == 0 && is_repeatable && !call.deadline.expired();
@@ -288,29 +392,32 @@ struct HttpClient::Impl {
     }
   }
 
-  std::variant<HttpResponse, HttpError> exchange(const HttpRequest& request, Exchange& now) {
+  std::variant<HttpResponse, HttpError> exchange(Exchange& now) {
     if (!client) start();
     wire.now = &now;
     if (wire.second) wire.watch();  // the kept connection; a new one replaces it
-    httplib::Result result = client->send(translate(request, now));
+    httplib::Result result = client->send(translate(now));
     tell_phases(now);
     bool is_late = now.call.deadline.expired() || (wire.guard && wire.guard->fired());
     wire.guard.reset();
     wire.now = nullptr;
 
     // Late comes first: a body without a length looks complete when the guard ends it.
-    if (result && !is_late && now.too_large.empty()) {
-      // httplib waits for the server to say that it closes; and what is left over would be taken
-      // for the start of the next answer.
-      if (asks_to_close(request) || now.has_leftover) forget();
-      return HttpResponse{result->status,
-                          std::move(now.body),
-                          result->get_header_value("Content-Type"),
-                          {result->headers.begin(), result->headers.end()}};
+    if (result && !is_late && now.trouble.empty()) {
+      if (!now.in_body) take_head(*result, now);  // an answer that cannot have a body
+      // httplib waits for the server to say that it closes.
+      if (asks_to_close(now.request) || now.must_close) forget();
+      return std::move(now.head);
     }
-    HttpError error = explain(request, now, is_late);
+    HttpError error = explain(now, is_late);
     forget();
     return error;
+  }
+
+  static void take_head(const httplib::Response& said, Exchange& now) {
+    now.head.status = said.status;
+    now.head.content_type = said.get_header_value("Content-Type");
+    now.head.headers.assign(said.headers.begin(), said.headers.end());
   }
 
   static void tell_phases(const Exchange& now) {
@@ -335,7 +442,8 @@ struct HttpClient::Impl {
     return is_usual ? full.substr(0, full.rfind(':')) : full;
   }
 
-  httplib::Request translate(const HttpRequest& request, Exchange& now) const {
+  httplib::Request translate(Exchange& now) {
+    const HttpRequest& request = now.request;
     httplib::Request out;
     out.method = request.method;
     out.path = request.target;
@@ -344,25 +452,16 @@ struct HttpClient::Impl {
     if (!out.has_header("Host")) out.set_header("Host", host_header());
     if (!out.has_header("Accept-Encoding")) out.set_header("Accept-Encoding", "gzip");
     if (!out.has_header("User-Agent")) out.set_header("User-Agent", "davy/" DAVY_VERSION);
-    out.response_handler = [&now](const httplib::Response& head) {
+    out.response_handler = [this, &now](const httplib::Response& said) {
       now.in_body = true;
-      now.head_size = now.received;
-      now.status = head.status;
-      return true;
+      take_head(said, now);
+      return wire.stream->read_body(said);
     };
-    out.content_receiver = [&now](const char* bytes, std::size_t size, auto, auto) {
-      if (now.body.size() + size > now.max_body) {
-        now.too_large =
-            "the body is larger than " + units::show_bytes(static_cast<double>(now.max_body));
-        return false;
-      }
-      now.body.append(bytes, size);
-      return !now.call.deadline.expired();
-    };
+    out.content_receiver = [](const char*, std::size_t, auto, auto) { return true; };
     return out;
   }
 
-  HttpError explain(const HttpRequest& request, const Exchange& now, bool is_late) const {
+  HttpError explain(const Exchange& now, bool is_late) const {
     if (now.connect_error) {
       ConnectFailure kind = now.connect_error->kind;
       return HttpError{.kind = kind == ConnectFailure::Resolve       ? HttpFailure::Resolve
@@ -373,27 +472,26 @@ struct HttpClient::Impl {
                        .ours = kind == ConnectFailure::Resources};
     }
     // Without the query, which may hold a token.
-    std::string target = request.target.substr(0, request.target.find('?'));
-    std::string what = fmt::format("{} {}{}: ", request.method, origin.origin(), target);
+    std::string target = now.request.target.substr(0, now.request.target.find('?'));
+    std::string what = fmt::format("{} {}{}: ", now.request.method, origin.origin(), target);
+    std::string of_body = units::show_bytes(static_cast<double>(now.body_size));
     if (is_late) {
-      std::string seen = now.received == 0 ? "no answer"
-                         : now.in_body
-                             ? fmt::format("only status {} and {} of body", now.status,
-                                           units::show_bytes(static_cast<double>(now.body.size())))
-                             : fmt::format("only {} of the head",
-                                           units::show_bytes(static_cast<double>(now.received)));
+      std::string seen =
+          now.received == 0 ? "no answer"
+          : now.in_body     ? fmt::format("only status {} and {} of body", now.head.status, of_body)
+                            : fmt::format("only {} of the head",
+                                          units::show_bytes(static_cast<double>(now.received)));
       return HttpError{HttpFailure::Timeout, what + "timed out, with " + seen};
     }
-    if (!now.too_large.empty()) return HttpError{HttpFailure::TooLarge, what + now.too_large};
+    if (now.is_too_large) return HttpError{HttpFailure::TooLarge, what + now.trouble};
     if (!now.tls_error.empty()) return HttpError{HttpFailure::Tls, what + now.tls_error};
     if (now.received == 0) {
       return HttpError{HttpFailure::Protocol, what + "the connection was closed without an answer"};
     }
-    if (now.in_body) {
-      return HttpError{
-          HttpFailure::Protocol,
-          what + fmt::format("status {}, but the body is damaged or ends early, after {}",
-                             now.status, units::show_bytes(static_cast<double>(now.body.size())))};
+    if (now.is_body_broken) {
+      return HttpError{HttpFailure::Protocol,
+                       what + fmt::format("status {}, but the body {}, after {}", now.head.status,
+                                          now.trouble, of_body)};
     }
     // What is wrong with a head, httplib does not say.
     if (now.first.rfind("HTTP/1.", 0) == 0) {
@@ -408,6 +506,7 @@ struct HttpClient::Impl {
     client->set_keep_alive(true);
     client->set_follow_location(false);
     client->set_url_encode(false);  // the target is sent as it is written
+    client->set_decompress(false);  // what it is shown as the body is not packed
   }
 
   const Url origin;

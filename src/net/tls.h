@@ -2,7 +2,7 @@
 //
 // Why: httplib's own TLS client cannot be bounded (its handshake ignores a deadline, and from 0.18
 // on the class is final). Blocking calls end when a guard shuts the socket.
-// Threading: a context and its sessions belong to one thread at a time.
+// Threading: a context may be used from any thread; a session belongs to one thread at a time.
 // Failure: an Error that says what was not trusted; nothing is thrown.
 #pragma once
 
@@ -58,7 +58,7 @@ struct TlsSettings {
 
 class TlsContext {
  public:
-  /// Reading the system's authorities takes tens of milliseconds: keep the context.
+  /// Reading the system's authorities takes tens of milliseconds: keep the context, or share it.
   explicit TlsContext(TlsSettings settings);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;

@@ -52,7 +52,7 @@ TEST_CASE("an HTML page in place of an answer is not the text that is asked for"
 }
 
 TEST_CASE("a body that drips ends at the deadline as a timeout") {
-  lab::Server server(lab::drip("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 50));
+  lab::Server server(lab::drip("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n", 50));
   CHECK(lab::run_probe("http", {{"url", server.url()}}, 300ms).reason == "timeout");
 }
 

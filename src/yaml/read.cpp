@@ -1,4 +1,4 @@
-#include "config/read.h"
+#include "yaml/read.h"
 
 #include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
@@ -9,14 +9,14 @@
 
 #include "base/text.h"
 
-namespace davy::config {
+namespace davy::yaml {
 namespace {
 
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxKeys = 1000;      // in one mapping
 constexpr std::size_t kMaxTree = 64 << 20;  // bytes, aliases copied out
 
-/// Ends the parsing from inside a handler; caught in read_yaml().
+/// Ends the parsing from inside a handler; caught in read().
 struct GaveUp {
   int line;
   std::string what;
@@ -228,7 +228,7 @@ bool is_text(std::string_view yaml, Problems& problems) {
 
 }  // namespace
 
-std::optional<Node> read_yaml(std::string_view yaml, Problems& problems) {
+std::optional<Node> read(std::string_view yaml, Problems& problems) {
   if (!is_text(yaml, problems)) return std::nullopt;
   std::istringstream in{std::string(yaml)};
   Builder builder(problems);
@@ -283,4 +283,4 @@ std::string written(const Node& node) {
   return out;
 }
 
-}  // namespace davy::config
+}  // namespace davy::yaml

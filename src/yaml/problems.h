@@ -8,9 +8,18 @@
 #include <utility>
 #include <vector>
 
-#include "config/config.h"
+namespace davy::yaml {
 
-namespace davy::config {
+/// One thing that is wrong, at its place.
+struct Problem {
+  std::string file;
+  int line = 0;
+  std::string what;  // what is wrong (what would be right)
+
+  std::string text() const {  // "file:line: what"
+    return line == 0 ? file + ": " + what : file + ":" + std::to_string(line) + ": " + what;
+  }
+};
 
 class Problems {
  public:
@@ -34,4 +43,4 @@ class Problems {
   std::vector<Problem> found_;
 };
 
-}  // namespace davy::config
+}  // namespace davy::yaml

@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "config/problems.h"
+#include "yaml/problems.h"
 
-namespace davy::config {
+namespace davy::yaml {
 
 struct Node {
   enum class Kind { Null, Scalar, List, Map };
@@ -45,9 +45,9 @@ bool is_broken(const Node& node);
 inline constexpr std::size_t kMaxFile = 1 << 20;
 
 /// The document's root, or nothing when it cannot be read to its end. An empty document is a Null.
-std::optional<Node> read_yaml(std::string_view yaml, Problems& problems);
+std::optional<Node> read(std::string_view yaml, Problems& problems);
 
 /// The tree on one line, as written: equal lines, equal settings.
 std::string written(const Node& node);
 
-}  // namespace davy::config
+}  // namespace davy::yaml
