@@ -11,12 +11,18 @@ find_package(prometheus-cpp REQUIRED COMPONENTS core)
 find_package(PkgConfig REQUIRED)
 # Debian builds cpp-httplib into a shared library: without the .pc file's defines it crashes at run time.
 pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
-pkg_check_modules(pqxx REQUIRED IMPORTED_TARGET libpqxx)
-pkg_check_modules(pq REQUIRED IMPORTED_TARGET libpq)  # libpqxx is made on it
+pkg_check_modules(pqxx REQUIRED libpqxx)
+pkg_check_modules(pq REQUIRED libpq)  # libpqxx is made on it
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(hiredis_ssl QUIET IMPORTED_TARGET hiredis_ssl)  # not in Debian 12
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
+
+# Statically, and without the libpq that it is made on: src/net/lazy_libpq.cpp loads that when it is needed.
+find_library(pqxx_archive libpqxx.a REQUIRED)
+add_library(pqxx::static STATIC IMPORTED)
+set_target_properties(pqxx::static PROPERTIES IMPORTED_LOCATION ${pqxx_archive}
+                      INTERFACE_INCLUDE_DIRECTORIES "${pqxx_INCLUDE_DIRS};${pq_INCLUDE_DIRS}")
 
 if(NOT TARGET yaml-cpp::yaml-cpp)  # yaml-cpp 0.7 (Debian 12) exports the name without a namespace
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)

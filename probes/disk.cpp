@@ -17,11 +17,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
-#include <system_error>
 
 #include "base/descriptor.h"
 #include "base/units.h"
 #include "davy/probe.h"
+#include "probes/errno_outcome.h"
 
 namespace davy::probe {
 namespace {
@@ -63,22 +63,13 @@ struct Limits {
 };
 
 Outcome explain(const std::string& path, int code) {
-  std::string what = path + ": " + std::system_category().message(code);
   switch (code) {
     case ENOENT:
     case ENOTDIR: return Outcome::failed("missing", path + " does not exist", Outcome::kHard);
-    case EROFS: return Outcome::failed("read_only", what, Outcome::kHard);
-    case ENOSPC: return Outcome::failed("no_space", what);
-    case EDQUOT: return Outcome::failed("quota", what);
-    case EIO:
-    case ESTALE:    // NFS: the server has forgotten us
-    case ENOTCONN:  // FUSE: its process is gone
-    case ECONNABORTED:
-    case ETIMEDOUT: return Outcome::failed("io", what);
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM: return Outcome::unable("resources", what);
-    default: return Outcome::unable("unreadable", what);
+    case EROFS: return Outcome::failed("read_only", with_errno(path, code), Outcome::kHard);
+    case ENOSPC: return Outcome::failed("no_space", with_errno(path, code));
+    case EDQUOT: return Outcome::failed("quota", with_errno(path, code));
+    default: return outcome_of_errno(path, code);
   }
 }
 
@@ -196,7 +187,7 @@ std::optional<Amount> amount(const Options& options, std::string_view name) {
 Result<std::unique_ptr<Probe>> make(const Options& options) {
   Limits limits{amount(options, "min_free"), amount(options, "min_free_inodes"),
                 amount(options, "warn_below"), options.flag("writable"), options.flag("mount")};
-  if (options.has("write_probe")) limits.write_probe = options.text("write_probe");
+  limits.write_probe = options.text_or("write_probe");
   if (!limits.min_free && !limits.min_free_inodes) limits.min_free = Amount{0.05, true};
 
   if (limits.warn_below && limits.min_free &&

@@ -15,12 +15,12 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <system_error>
 
 #include "base/descriptor.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "davy/probe.h"
+#include "probes/errno_outcome.h"
 
 namespace davy::probe {
 namespace {
@@ -123,22 +123,9 @@ struct File final : Probe {
   }
 
   Outcome not_seen(int code) const {
-    std::string what = path_ + ": " + std::system_category().message(code);
-    switch (code) {
-      case ENOENT:
-      case ENOTDIR:
-        if (wanted_.is_absent) return Outcome::passed("absent");
-        return Outcome::failed("missing", path_ + " does not exist");
-      case EIO:
-      case ESTALE:
-      case ENOTCONN:
-      case ECONNABORTED:
-      case ETIMEDOUT: return Outcome::failed("io", what);
-      case EMFILE:
-      case ENFILE:
-      case ENOMEM: return Outcome::unable("resources", what);
-      default: return Outcome::unable("unreadable", what);
-    }
+    if (code != ENOENT && code != ENOTDIR) return outcome_of_errno(path_, code);
+    if (wanted_.is_absent) return Outcome::passed("absent");
+    return Outcome::failed("missing", path_ + " does not exist");
   }
 
   const std::string path_;
@@ -151,8 +138,8 @@ Result<std::unique_ptr<Probe>> make(const Options& options) {
                 .not_world_writable = options.flag("not_world_writable")};
   if (options.has("max_age")) wanted.max_age = options.duration("max_age");
   if (options.has("min_size")) wanted.min_size = options.number("min_size");
-  if (options.has("contains")) wanted.contains = options.text("contains");
-  if (options.has("owner")) wanted.owner = options.text("owner");
+  wanted.contains = options.text_or("contains");
+  wanted.owner = options.text_or("owner");
   if (wanted.is_absent && (wanted.max_age || wanted.needs_plain_file() || !wanted.owner.empty() ||
                            wanted.not_world_writable)) {
     return Error{"absent cannot be combined with what the file should be like", "expect"};

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "davy/probe.h"
 #include "net/grpc_call.h"
+#include "probes/connect_outcome.h"
 
 namespace davy::probe {
 namespace {
@@ -65,10 +66,7 @@ struct Grpc final : Probe {
       case net::GrpcError::Kind::Timeout: return Outcome::failed("timeout", error.what);
       case net::GrpcError::Kind::Tls: return Outcome::failed("tls", error.what);
       case net::GrpcError::Kind::Protocol: return Outcome::failed("protocol", error.what);
-      case net::GrpcError::Kind::Connect:
-        return error.connect == net::ConnectFailure::Resources
-                   ? Outcome::unable("resources", error.what)
-                   : Outcome::failed(std::string(word(error.connect)), error.what);
+      case net::GrpcError::Kind::Connect: return outcome_of({error.connect, error.what});
     }
     return Outcome::failed("protocol", error.what);
   }
@@ -118,10 +116,8 @@ struct Grpc final : Probe {
 Result<std::unique_ptr<Probe>> make(const Options& options) {
   Result<net::Endpoint> to = net::parse_endpoint(options.text("address"));
   if (!to) return Error{to.error().what, "address"};
-  auto optional = [&](std::string_view name) {
-    return options.has(name) ? options.text(name) : std::string();
-  };
-  Settings settings{*to, optional("service"), optional("authority"), optional("server_name")};
+  Settings settings{*to, options.text_or("service"), options.text_or("authority"),
+                    options.text_or("server_name")};
   if (settings.service.size() > 1000) return Error{"service is longer than 1000 bytes", "service"};
   if (settings.authority.empty()) settings.authority = to->text();
   if (settings.server_name.empty()) settings.server_name = to->host;
@@ -136,9 +132,9 @@ Result<std::unique_ptr<Probe>> make(const Options& options) {
     tls = std::make_unique<net::TlsContext>(
         net::TlsSettings{.verify = options.flag("verify_tls") ? net::TlsSettings::Verify::Yes
                                                               : net::TlsSettings::Verify::No,
-                         .ca_file = optional("ca_file"),
-                         .cert_file = optional("cert_file"),
-                         .key_file = optional("key_file"),
+                         .ca_file = options.text_or("ca_file"),
+                         .cert_file = options.text_or("cert_file"),
+                         .key_file = options.text_or("key_file"),
                          .protocol = "h2"});
   }
   return std::unique_ptr<Probe>(new Grpc(std::move(settings), std::move(tls)));

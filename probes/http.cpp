@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/shallow_json.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "davy/probe.h"
@@ -143,8 +144,7 @@ struct Http final : Probe {
   std::string json_member(const std::string& body) const {
     using nlohmann::json;
     constexpr int kDeepest = 64;
-    auto not_too_deep = [](int depth, json::parse_event_t, json&) { return depth < kDeepest; };
-    json in = json::parse(body, not_too_deep, false);
+    json in = parse_shallow(body, kDeepest);
     if (in.is_discarded()) return "no JSON: " + text::quoted(body);
     json::json_pointer at(expected_.json->pointer);
     if (!in.contains(at)) return "nothing";
@@ -159,13 +159,9 @@ struct Http final : Probe {
   net::HttpClient client_;
 };
 
-std::string text_or_nothing(const Options& options, std::string_view name) {
-  return options.has(name) ? options.text(name) : std::string();
-}
-
 Result<Expected> parse_expected(const Options& options) {
   Expected expected{.status_text = options.text("expect_status"),
-                    .body_contains = text_or_nothing(options, "body_contains")};
+                    .body_contains = options.text_or("body_contains")};
   Result<std::vector<StatusRange>> status = parse_ranges(expected.status_text, "expect_status");
   if (!status) return status.error();
   expected.status = *status;
@@ -227,13 +223,13 @@ Result<std::unique_ptr<Probe>> make(const Options& options) {
   how.max_body = static_cast<std::size_t>(options.number("max_body"));
   how.tls.verify =
       options.flag("verify_tls") ? net::TlsSettings::Verify::Yes : net::TlsSettings::Verify::No;
-  how.tls.ca_file = text_or_nothing(options, "ca_file");
-  how.tls.cert_file = text_or_nothing(options, "cert_file");
-  how.tls.key_file = text_or_nothing(options, "key_file");
+  how.tls.ca_file = options.text_or("ca_file");
+  how.tls.cert_file = options.text_or("cert_file");
+  how.tls.key_file = options.text_or("key_file");
   if (how.tls.cert_file.empty() != how.tls.key_file.empty())
     return Error{"cert_file and key_file belong together", "cert_file"};
-  how.server_name = text_or_nothing(options, "server_name");
-  how.unix_path = text_or_nothing(options, "unix_socket");
+  how.server_name = options.text_or("server_name");
+  how.unix_path = options.text_or("unix_socket");
   how.family = options.text("ip") == "v4"   ? net::AddressFamily::V4
                : options.text("ip") == "v6" ? net::AddressFamily::V6
                                             : net::AddressFamily::Any;

@@ -130,8 +130,7 @@ Result<std::unique_ptr<Probe>> make(const Options& options) {
   if (limits.max_used <= 0) return Error{"must be above 0% (try 95%)", "max_used"};
   if (limits.warn_used && (*limits.warn_used <= 0 || *limits.warn_used >= limits.max_used))
     return Error{"must be above 0% and below max_used, or it never warns", "warn_used"};
-  std::string cgroup = options.has("cgroup") ? options.text("cgroup") : "";
-  return std::unique_ptr<Probe>(new Memory(std::move(cgroup), limits));
+  return std::unique_ptr<Probe>(new Memory(options.text_or("cgroup"), limits));
 }
 
 }  // namespace

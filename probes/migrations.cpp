@@ -360,10 +360,10 @@ Result<std::unique_ptr<Probe>> make(const Options& options) {
   for (const ToolFacts& facts : kTools) {
     if (facts.name == options.text("tool")) settings.tool = facts.tool;
   }
-  if (options.has("schema")) settings.schema = options.text("schema");
-  if (options.has("table")) settings.table = options.text("table");
+  settings.schema = options.text_or("schema");
+  settings.table = options.text_or("table");
   if (options.has("expected")) settings.expected = options.list("expected");
-  if (options.has("manifest")) settings.manifest = options.text("manifest");
+  settings.manifest = options.text_or("manifest");
   settings.max_lock_age = options.duration("max_lock_age");
   if (!settings.expected.empty() && !settings.manifest.empty())
     return Error{"expected and manifest say the same: give one of them", "expected"};

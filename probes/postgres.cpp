@@ -253,7 +253,7 @@ Result<std::unique_ptr<Probe>> make(const Options& options) {
     return Error{"is for a standby, but expect is primary", "max_lag"};
   settings.invalid_indexes = options.flag("invalid_indexes");
   settings.wraparound = options.flag("wraparound");
-  if (options.has("advisory_lock")) settings.advisory_lock = options.text("advisory_lock");
+  settings.advisory_lock = options.text_or("advisory_lock");
   if (!settings.advisory_lock.empty() && !advisory_key(settings.advisory_lock, ""))
     return Error{text::quoted(settings.advisory_lock) +
                      " is no tool that is known (rails, prisma) and no number of a lock",

@@ -50,6 +50,7 @@ inline std::vector<ProbeKind::Reason> with_postgres_reasons(std::vector<ProbeKin
       {"io", "the server could not read or write a file (class 58)"},
       {"corrupt", "the server found corrupted data", kHard},
       {"resources", "davy has no descriptors left: says nothing about the server"},
+      {"no_libpq", "PostgreSQL's client library is not here: install libpq5"},
   };
   all.insert(all.end(), own.begin(), own.end());
   return all;

@@ -221,8 +221,8 @@ struct Process final : Probe {
 
 Result<std::unique_ptr<Probe>> make(const Options& options) {
   Wanted wanted;
-  if (options.has("pidfile")) wanted.pidfile = options.text("pidfile");
-  if (options.has("name")) wanted.name = options.text("name");
+  wanted.pidfile = options.text_or("pidfile");
+  wanted.name = options.text_or("name");
   if (options.has("pid")) {
     double pid = options.number("pid");
     if (pid < 1 || pid > std::numeric_limits<pid_t>::max() || pid != std::floor(pid))

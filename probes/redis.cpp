@@ -225,18 +225,15 @@ struct Redis final : Probe {
 Result<std::unique_ptr<Probe>> make(const Options& options) {
   Result<net::RedisTarget> target = net::parse_redis_url(options.text("url"));
   if (!target) return target.error();
-  auto text_of = [&](std::string_view name) {
-    return options.has(name) ? options.text(name) : std::string();
-  };
   Settings settings;
   settings.expect = options.text("expect");
-  settings.write_key = text_of("write_key");
-  settings.maintenance_key = text_of("maintenance_key");
+  settings.write_key = options.text_or("write_key");
+  settings.maintenance_key = options.text_or("maintenance_key");
   if (options.has("max_replica_age"))
     settings.max_replica_age = options.duration("max_replica_age");
   if (options.has("max_memory_used")) settings.max_memory_used = options.number("max_memory_used");
   settings.cluster = options.flag("cluster");
-  settings.sentinel_name = text_of("sentinel_name");
+  settings.sentinel_name = options.text_or("sentinel_name");
   if (options.has("sentinels")) {
     for (const std::string& written : options.list("sentinels")) {
       Result<net::Endpoint> at = net::parse_endpoint(written);

@@ -18,6 +18,7 @@
 #include <optional>
 #include <set>
 
+#include "base/shallow_json.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "davy/probe.h"
@@ -42,10 +43,8 @@ double now_seconds() {
 /// When a job was enqueued, in seconds since 1970. Sidekiq 8 writes whole milliseconds, older ones
 /// seconds with a fraction; Sidekiq itself tells them apart by their type.
 std::optional<double> enqueued_at(const std::string& job) {
-  using Json = nlohmann::json;
-  // What lies deeper (arguments of any size and depth) is not kept.
-  auto is_shallow = [](int depth, Json::parse_event_t, Json&) { return depth <= 1; };
-  Json parsed = Json::parse(job, is_shallow, false);
+  // Its own members; not the job's arguments, of any size and depth.
+  nlohmann::json parsed = parse_shallow(job, 2);
   if (!parsed.is_object()) return std::nullopt;
   for (const char* key : {"enqueued_at", "created_at"}) {
     auto found = parsed.find(key);

@@ -14,6 +14,7 @@
 #include "davy/probe.h"
 #include "net/means.h"
 #include "net/socket.h"
+#include "probes/connect_outcome.h"
 
 namespace davy::probe {
 namespace {
@@ -27,12 +28,7 @@ struct Tcp final : Probe {
   Outcome run(const ProbeContext& ctx) override {
     Time start = machine_clock().now();
     std::variant<net::Socket, net::ConnectError> made = net::connect_tcp(to_, ctx);
-    if (auto* error = std::get_if<net::ConnectError>(&made)) {
-      std::string reason(word(error->kind));
-      if (error->kind == net::ConnectFailure::Resources)
-        return Outcome::unable(reason, error->what);
-      return Outcome::failed(reason, error->what);
-    }
+    if (auto* error = std::get_if<net::ConnectError>(&made)) return outcome_of(*error);
     double took = seconds(machine_clock().now() - start);
     return talk(std::get<net::Socket>(made).fd(), ctx).measured(took, "s");
   }
@@ -88,10 +84,7 @@ struct Tcp final : Probe {
 Result<std::unique_ptr<Probe>> make(const Options& options) {
   Result<net::Endpoint> to = net::parse_endpoint(options.text("address"));
   if (!to) return Error{to.error().what, "address"};
-  auto optional = [&](std::string_view name) {
-    return options.has(name) ? options.text(name) : std::string();
-  };
-  return std::unique_ptr<Probe>(new Tcp(*to, optional("send"), optional("expect")));
+  return std::unique_ptr<Probe>(new Tcp(*to, options.text_or("send"), options.text_or("expect")));
 }
 
 }  // namespace

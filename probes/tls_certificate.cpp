@@ -18,6 +18,7 @@
 #include "net/means.h"
 #include "net/socket.h"
 #include "net/tls.h"
+#include "probes/connect_outcome.h"
 
 namespace davy::probe {
 namespace {
@@ -59,11 +60,7 @@ struct TlsCertificate final : Probe {
                                                   ": no certificate can be judged by it");
     }
     std::variant<net::Socket, net::ConnectError> made = net::connect_tcp(settings_.at, ctx);
-    if (auto* error = std::get_if<net::ConnectError>(&made)) {
-      std::string reason(word(error->kind));
-      return error->kind == net::ConnectFailure::Resources ? Outcome::unable(reason, error->what)
-                                                           : Outcome::failed(reason, error->what);
-    }
+    if (auto* error = std::get_if<net::ConnectError>(&made)) return outcome_of(*error);
     int fd = std::get<net::Socket>(made).fd();
     net::Watchdog::Guard guard(ctx.net.watchdog, ctx.deadline, fd);
     std::string what = settings_.at.text() + ": ";
@@ -165,19 +162,18 @@ struct TlsCertificate final : Probe {
 Result<std::unique_ptr<Probe>> make(const Options& options) {
   Result<net::Endpoint> at = net::parse_endpoint(options.text("address"));
   if (!at) return Error{at.error().what, "address"};
-  Settings settings{
-      .at = *at,
-      .server_name = options.has("server_name") ? options.text("server_name") : at->host,
-      .min_left = options.duration("min_left"),
-      .warn_left = options.duration("warn_left"),
-      .must_be_trusted = options.flag("trusted")};
+  Settings settings{.at = *at,
+                    .server_name = options.text_or("server_name", at->host),
+                    .min_left = options.duration("min_left"),
+                    .warn_left = options.duration("warn_left"),
+                    .must_be_trusted = options.flag("trusted")};
   if (settings.warn_left < settings.min_left)
     return Error{"warn_left is shorter than min_left, so it never warns", "warn_left"};
   for (const StartTls& start : kStartTls) {
     if (options.text("starttls") == start.name) settings.start = &start;
   }
   net::TlsSettings tls{.verify = net::TlsSettings::Verify::Report,
-                       .ca_file = options.has("ca_file") ? options.text("ca_file") : ""};
+                       .ca_file = options.text_or("ca_file")};
   return std::unique_ptr<Probe>(new TlsCertificate(std::move(settings), std::move(tls)));
 }
 

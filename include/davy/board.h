@@ -43,7 +43,7 @@ constexpr std::string_view word(Scope scope) {
 /// What a check counts as while its last result is too old.
 enum class WhenStale { Fail, Warn, Hold };
 
-enum class CheckStatus { Pending, Pass, Warn, Fail };
+enum class CheckStatus { Pending, Pass, Warn, Fail };  // the worse, the greater
 constexpr std::string_view word(CheckStatus status) {
   constexpr std::string_view kWords[] = {"pending", "pass", "warn", "fail"};
   return kWords[static_cast<int>(status)];

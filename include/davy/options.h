@@ -68,6 +68,10 @@ class Options {
 
   /// REQUIRES: has(name), and the name's type in the kind's description is the one asked for.
   const std::string& text(std::string_view name) const { return get<std::string>(name); }
+  /// The same, or `fallback` when it is absent.
+  std::string text_or(std::string_view name, std::string_view fallback = "") const {
+    return has(name) ? text(name) : std::string(fallback);
+  }
   Duration duration(std::string_view name) const { return get<Duration>(name); }
   /// Bytes, Ratio and Number.
   double number(std::string_view name) const { return get<double>(name); }

@@ -88,6 +88,11 @@ struct Outcome {
   }
 };
 
+constexpr std::string_view word(Outcome::Kind kind) {
+  constexpr std::string_view kWords[] = {"pass", "warn", "fail", "error"};
+  return kWords[static_cast<int>(kind)];
+}
+
 /// What a run may use. `deadline`, `net` and `trace` are the Call's.
 struct ProbeContext : Call {
   std::string_view check{};                // the check's name

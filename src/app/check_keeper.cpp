@@ -2,11 +2,10 @@
 
 #include <fcntl.h>
 #include <algorithm>
-#include <fstream>
 #include <functional>
-#include <map>
 
 #include "base/archive.h"
+#include "base/boot_id.h"
 #include "base/log.h"
 #include "health/roles.h"
 
@@ -15,13 +14,6 @@ namespace {
 
 constexpr std::string_view kKind = "davy-checks-1";
 constexpr Duration kEvery = std::chrono::seconds(5);
-
-/// Differs after every boot: the steady clock begins anew then.
-std::string boot_id() {
-  std::string id;
-  std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
-  return id;
-}
 
 std::uint64_t mark_of(const config::Check& check) {
   return std::hash<std::string>()(check.settings);
@@ -56,14 +48,12 @@ struct Saved {
   }
 };
 
-Saved saved_from(const Board& board, const std::vector<config::Check>& checks) {
-  std::map<std::string, std::uint64_t> marks;
-  for (const config::Check& check : checks) marks[check.name] = mark_of(check);
+Saved saved_from(const Board& board, const std::map<std::string, std::uint64_t>& marks) {
   Saved saved{boot_id(), board.has_started, health::instance_of(board.checks), {}};
   for (const CheckView& view : board.checks) {
     bool is_known = view.status != CheckStatus::Pending && !view.restored;
-    if (is_known && marks.count(view.name) > 0)
-      saved.checks.push_back({view.name, marks[view.name], view});
+    auto mark = marks.find(view.name);
+    if (is_known && mark != marks.end()) saved.checks.push_back({view.name, mark->second, view});
   }
   return saved;
 }
@@ -127,11 +117,17 @@ Remembered CheckKeeper::load(const config::Config& config, Time now) {
   return out;
 }
 
-void CheckKeeper::keep(const Board& board, const std::vector<config::Check>& checks, Time now) {
+void CheckKeeper::follow(const std::vector<config::Check>& checks) {
+  auto marks = std::make_shared<Marks>();
+  for (const config::Check& check : checks) (*marks)[check.name] = mark_of(check);
+  marks_.set(std::move(marks));
+}
+
+void CheckKeeper::keep(const Board& board, Time now) {
   if (lock_ == nullptr) return;
   hear();
   if (saving_ != nullptr) return;
-  Saved saved = saved_from(board, checks);
+  Saved saved = saved_from(board, *marks_.get());
   Archive lasting = Archive::writer();
   saved.archive(lasting, false);
   if (lasting.bytes() == saved_ && now - saved_at_ < kEvery) return;

@@ -125,7 +125,6 @@ class Daemon {
                                  [this](std::vector<CheckView> checks) { pin(std::move(checks)); }};
   std::unique_ptr<CheckKeeper> check_keeper_;
   std::unique_ptr<Peers> peers_;
-  Guarded<std::vector<config::Check>> kept_checks_;  // as running: for the keeper
   Guarded<Watches> deployments_;
   Publishers publishers_;  // of main's thread
   std::unique_ptr<serve::HealthRoutes> health_routes_;
@@ -249,14 +248,14 @@ void Daemon::pin(std::vector<CheckView> checks) {
   noticeboard_.pin_checks(std::move(checks));
   std::shared_ptr<const Board> board = noticeboard_.board();
   peers_->look(*board);
-  check_keeper_->keep(*board, *kept_checks_.lock(), clock_.now());
+  check_keeper_->keep(*board, clock_.now());
 }
 
 /// Checks and deployments whose settings did not change keep their state.
 void Daemon::apply(const config::Config& config) {
   noticeboard_.configure(config.fail_open, config.liveness_budget);
   peers_->configure(config.peers);
-  *kept_checks_.lock() = config.checks;
+  check_keeper_->follow(config.checks);
   scheduler_.set_checks(config.checks);
   Watches old = *deployments_.lock();
   Watches next;

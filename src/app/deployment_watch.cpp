@@ -3,29 +3,14 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <utility>
 
+#include "base/boot_id.h"
 #include "base/log.h"
 #include "base/thread_name.h"
 #include "sources/recording.h"
 
 namespace davy::app {
-namespace {
-
-/// A name for the time since the machine started, within which the steady clock goes on.
-const std::string& this_boot() {
-  static const std::string boot = [] {
-    std::ifstream file("/proc/sys/kernel/random/boot_id");
-    std::string id;
-    std::getline(file, id);
-    return id;
-  }();
-  return boot;
-}
-
-}  // namespace
-
 DeploymentWatch::DeploymentWatch(const config::Deployment& deployment, Means means)
     : deployment_(deployment),
       means_(std::move(means)),
@@ -166,13 +151,13 @@ Result<Done> DeploymentWatch::restore(const std::string& bytes) {
 void DeploymentWatch::archive(Archive& a) {
   WallMillis wall = means_.clock.wall();
   Time now = means_.clock.now();
-  std::string saved_boot = this_boot();
+  std::string saved_boot = boot_id();
   WallMillis saved_wall = wall;
   Time saved_now = now;
   a(revision_, weight_, zero_.since_boot, saved_boot, saved_wall, saved_now.since_boot);
   a(*judge_);
   // After a reboot the steady clock has begun anew: the run's time goes on by the wall's.
-  bool rebooted = saved_boot != this_boot();
+  bool rebooted = saved_boot != boot_id();
   if (a.reading() && rebooted) {
     auto away = std::chrono::milliseconds(std::max<WallMillis>(0, wall - saved_wall));
     zero_ = {now.since_boot - (saved_now - zero_) - away};

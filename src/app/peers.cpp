@@ -8,6 +8,7 @@
 
 #include "base/guarded.h"
 #include "base/log.h"
+#include "base/shallow_json.h"
 #include "base/text.h"
 #include "base/thread_name.h"
 #include "net/http_client.h"
@@ -40,8 +41,7 @@ Result<health::Census::Peer> understand(const std::string& body, const std::stri
   std::string_view said = text::trim(std::string_view(body).substr(kSignature));
   if (!net::is_signed(said, std::string_view(body).substr(0, kSignature), key))
     return Error{"its answer is not signed with our peers.key"};
-  auto not_too_deep = [](int depth, json::parse_event_t, json&) { return depth < 4; };
-  json in = json::parse(said, not_too_deep, false);
+  json in = parse_shallow<json>(said, 4);
   if (word_of(in, "nonce") != nonce) return Error{"its answer is to another question"};
   if (word_of(in, "service") != service)
     return Error{"it belongs to another service: " + text::quoted(word_of(in, "service"))};

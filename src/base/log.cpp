@@ -20,7 +20,8 @@
 namespace davy::log {
 namespace {
 
-constexpr std::size_t kQueueLines = 8192;
+// spdlog makes the whole queue at once, 400 bytes a line. A thousand checks may change together.
+constexpr std::size_t kQueueLines = 1024;
 
 struct State {
   std::shared_ptr<spdlog::details::thread_pool> pool;

@@ -7,23 +7,16 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
+#include "base/boot_id.h"
 #include "base/family.h"
 #include "base/text.h"
 
 namespace davy {
 namespace {
-
-std::string first_line_of(const char* path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
 
 std::string why(const std::string& path) {
   return path + ": " + std::system_category().message(errno);
@@ -77,7 +70,7 @@ Marker Marker::of_this_process() {
   marker.pid = getpid();
   if (std::optional<family::Member> self = family::look_at(getpid()))
     marker.start_ticks = self->started;
-  marker.boot_id = first_line_of("/proc/sys/kernel/random/boot_id");
+  marker.boot_id = davy::boot_id();
   struct stat ns {};
   if (stat("/proc/self/ns/pid", &ns) == 0) marker.pidns_inode = ns.st_ino;
   char host[256] = "";

@@ -152,10 +152,12 @@ std::optional<Node> read_tree(std::string_view yaml, Problems& problems) {
 std::optional<std::string> content_of(const std::string& file, Problems& problems) {
   try {
     std::ifstream in(file, std::ios::binary);
-    std::string content(kMaxFile + 1, '\0');  // one byte too many shows that it is too large
     if (in) {
-      in.read(content.data(), static_cast<std::streamsize>(content.size()));
-      content.resize(static_cast<std::size_t>(in.gcount()));
+      std::string content;
+      char part[16 * 1024];
+      // A little too much shows that it is too large.
+      while (content.size() <= kMaxFile && (in.read(part, sizeof part) || in.gcount() > 0))
+        content.append(part, static_cast<std::size_t>(in.gcount()));
       return content;
     }
   } catch (const std::ios_base::failure&) {  // libstdc++ says so of a folder

@@ -1,6 +1,7 @@
 // The `requests:` part of a deployment, and the presets that fill it.
 
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "base/embedded.h"
 #include "base/text.h"
@@ -21,11 +22,16 @@ void read_series(Settings& settings, RequestSeries& series) {
 }
 
 Preset read_preset(const embedded::File& file, Problems& problems) {
-  Preset preset{.name = std::string(file.name), .description = {}, .requests = {}};
+  Preset preset;
+  preset.name = file.name;
   if (std::optional<Node> node = read_yaml(file.content, problems)) {
     Settings settings(*node, "", problems);
     settings.require("description", "one line");
     settings.read("description", preset.description);
+    settings.read("checked", preset.checked);
+    settings.read("versions_by", preset.versions_by);
+    settings.read("signs", preset.signs);
+    settings.read("last_resort", preset.last_resort, {"false", "true"});
     read_series(settings, preset.requests);
     settings.finish();
   }
@@ -46,6 +52,9 @@ const std::vector<Preset>& presets() {
     Problems ignored("presets");
     for (const embedded::File& file : embedded::presets())
       read.push_back(read_preset(file, ignored));
+    // As files, haproxy-servers.yaml stands before haproxy.yaml.
+    std::sort(read.begin(), read.end(),
+              [](const Preset& a, const Preset& b) { return a.name < b.name; });
     return read;
   }();
   return all;

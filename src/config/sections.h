@@ -51,10 +51,14 @@ void read_standing(Settings& settings, Standing& out);
 
 RequestSeries read_requests(const Node& map, const std::string& where, Problems& problems);
 
-/// One of config/presets/*.yaml: `requests:` keys and a description.
+/// One of config/presets/*.yaml: `requests:` keys, and what is known of whoever shows such series.
 struct Preset {
   std::string name;
   std::string description;
+  std::string checked;      // what its names were checked against; "" = nothing, they may be wrong
+  std::string versions_by;  // the label that tells versions apart, where one target has both
+  std::vector<std::string> signs;  // names of other series by which its target is known
+  bool last_resort = false;        // fits what hardly anybody wants to judge by
   RequestSeries requests;
 };
 /// Every preset, in the order of their names. REQUIRES: they are right; a test sees to that.

@@ -6,14 +6,6 @@
 #include "base/units.h"
 
 namespace davy::health {
-namespace {
-
-int badness(CheckStatus status) {
-  return status == CheckStatus::Fail ? 2 : status == CheckStatus::Warn ? 1 : 0;
-}
-
-}  // namespace
-
 CheckState::CheckState(const config::Check& check, Moment now)
     : schedule_(check.schedule), levels_(check.schedule) {
   view_.name = check.name;
@@ -160,8 +152,7 @@ void CheckState::count_success(CheckStatus status, Moment now) {
 }
 
 void CheckState::become(CheckStatus status, Moment now) {
-  if (view_.flapping && badness(status) > badness(view_.worst_while_flapping))
-    view_.worst_while_flapping = status;
+  if (view_.flapping) view_.worst_while_flapping = std::max(view_.worst_while_flapping, status);
   if (view_.status == status) return;
   view_.status = status;
   view_.since = now.wall;

@@ -15,9 +15,18 @@ struct Nearest {
   std::string name;
 };
 
-void look(Nearest& nearest, double clear, const char* side, double level, const std::string& unit) {
-  if (clear >= nearest.clear) return;
-  nearest = {clear, fmt::format("{} {}", side, units::show_measured(level, unit))};
+/// Of the probe's own level, from which the value is `clear`, and the check's two.
+Nearest nearest_of(const Outcome& seen, double clear, const std::optional<double>& above,
+                   const std::optional<double>& below) {
+  Nearest nearest{clear, ""};
+  if (seen.unit.empty() || !std::isfinite(seen.value)) return nearest;
+  auto look = [&](double its_clear, const char* side, double level) {
+    if (its_clear >= nearest.clear) return;
+    nearest = {its_clear, fmt::format("{} {}", side, units::show_measured(level, seen.unit))};
+  };
+  if (above) look(clearance_above(seen.value, *above), "above", *above);
+  if (below) look(clearance_below(seen.value, *below), "below", *below);
+  return nearest;
 }
 
 std::string at_level(const Outcome& seen, const Nearest& level) {
@@ -38,22 +47,8 @@ double clearance_below(double value, double level) {
 
 Outcome LevelJudge::judge(Outcome seen, CheckStatus now) {
   if (seen.kind == Outcome::Kind::Error) return seen;
-  Nearest fail{seen.clear_of_fail, ""};
-  Nearest warn{seen.clear_of_warn, ""};
-  if (!seen.unit.empty() && std::isfinite(seen.value)) {
-    if (levels_.fail_above)
-      look(fail, clearance_above(seen.value, *levels_.fail_above), "above", *levels_.fail_above,
-           seen.unit);
-    if (levels_.fail_below)
-      look(fail, clearance_below(seen.value, *levels_.fail_below), "below", *levels_.fail_below,
-           seen.unit);
-    if (levels_.warn_above)
-      look(warn, clearance_above(seen.value, *levels_.warn_above), "above", *levels_.warn_above,
-           seen.unit);
-    if (levels_.warn_below)
-      look(warn, clearance_below(seen.value, *levels_.warn_below), "below", *levels_.warn_below,
-           seen.unit);
-  }
+  Nearest fail = nearest_of(seen, seen.clear_of_fail, levels_.fail_above, levels_.fail_below);
+  Nearest warn = nearest_of(seen, seen.clear_of_warn, levels_.warn_above, levels_.warn_below);
   bool is_good = seen.kind == Outcome::Kind::Pass || seen.kind == Outcome::Kind::Warn;
   bool lingers_failed = now == CheckStatus::Fail && failed_by_level_ && fail.clear < margin_;
   bool lingers_warned = now != CheckStatus::Pass && warned_by_level_ && warn.clear < margin_;

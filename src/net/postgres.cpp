@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "net/lazy_libpq.h"
 #include "net/means.h"
 #include "net/socket.h"
 
@@ -258,6 +259,8 @@ std::optional<PostgresError> PostgresClient::begin(const Call& call) {
 
 /// Tries the host's addresses in turn, each with its share of the time.
 std::optional<PostgresError> PostgresClient::connect(const Call& call) {
+  if (Result<Done> loaded = load_libpq(); !loaded)
+    return PostgresError{"no_libpq", name_ + ": " + loaded.error().what, false, true};
   PostgresDsn dsn = dsn_;
   std::vector<std::string> addresses = {""};
   if (dsn.is_tcp() && !dsn.has("hostaddr")) {

@@ -2,7 +2,8 @@
 //
 // Why: libpqxx throws, blocks and, while connecting, gives the server's answer only as a text in
 // the server's language. Here connecting and asking share a deadline, and what goes wrong has a
-// reason. The only file with libpqxx or libpq in it is postgres.cpp.
+// reason. libpqxx and libpq are called in postgres.cpp only; libpq is loaded at the first
+// connection (lazy_libpq.h).
 //
 // Safe behind PgBouncer: no `options=` in the startup message (it refuses that) and no SET of a
 // session (it would reach the other clients of a pooled connection). Every query is one message
@@ -30,7 +31,7 @@ struct PostgresError {
   std::string reason;  // see probes/postgres_outcome.h for all words
   std::string what;    // one line: who, what it said, its SQLSTATE; never a secret
   bool hard = false;   // asking again will not help
-  bool ours = false;   // no descriptors left: says nothing about the server
+  bool ours = false;   // no descriptors left, no libpq: says nothing about the server
   std::string state;   // SQLSTATE, "" when there is none
 };
 

@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -106,14 +105,6 @@ Result<std::vector<std::string>> look_up(const std::string& host, const Call& ca
 }
 
 }  // namespace
-
-void Socket::close() {
-  if (fd_ >= 0) ::close(release());
-}
-
-Socket Socket::duplicate_of(int fd) {
-  return Socket(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-}
 
 std::string Endpoint::text() const {
   return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)

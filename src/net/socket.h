@@ -1,4 +1,4 @@
-// Sockets: a TCP connection that is made within a deadline, and the owner of its descriptor.
+// Sockets: a TCP connection that is made within a deadline.
 //
 // Why: every client of ours (HTTP, Redis, plain TCP) connects in the same way: resolve once, try
 // each address with a fair share of the time, say exactly what went wrong.
@@ -9,41 +9,16 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 
+#include "base/descriptor.h"
 #include "davy/call.h"
 #include "davy/result.h"
 #include "davy/time.h"
 
 namespace davy::net {
 
-/// Owns a descriptor; -1 is none.
-class Socket {
- public:
-  Socket() = default;
-  explicit Socket(int fd) : fd_(fd) {}
-  ~Socket() { close(); }
-  Socket(Socket&& other) noexcept : fd_(other.release()) {}
-  Socket& operator=(Socket&& other) noexcept {
-    if (this != &other) {
-      close();
-      fd_ = other.release();
-    }
-    return *this;
-  }
-
-  int fd() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  int release() { return std::exchange(fd_, -1); }
-  void close();
-  /// A second descriptor of the connection `fd`, for a guard that must outlive a library's own.
-  /// None when no descriptors are left.
-  static Socket duplicate_of(int fd);
-
- private:
-  int fd_ = -1;
-};
+using Socket = Descriptor;
 
 struct Endpoint {
   std::string host;  // a name or a number, without brackets

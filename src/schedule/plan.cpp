@@ -23,6 +23,10 @@ double spread(std::string_view name, std::uint64_t seed) {
   return static_cast<double>(hash >> 11) * 0x1p-53;
 }
 
+Time slot_at_or_before(Time t) {
+  return t - t.since_boot % kSlot;
+}
+
 Time slot_at_or_after(Time t) {
   if (t == Time::never()) return t;
   Duration beyond = t.since_boot % kSlot;
@@ -76,7 +80,10 @@ Plan::Entry Plan::make(const config::Check& check, bool at_once, health::Moment 
   double share = at_once ? 0 : check.schedule.jitter * spread(check.name, seed_);
   Duration wait = check.schedule.initial_delay +
                   Duration(static_cast<Duration::rep>(static_cast<double>(late.count()) * share));
-  Time first = slot_at_or_after(now.steady + wait);
+  // What need not wait is due since the slot that has begun: whoever asks whether we are ready
+  // would wait for the next one, too.
+  Time first = wait == Duration::zero() ? slot_at_or_before(now.steady)
+                                        : slot_at_or_after(now.steady + wait);
   return Entry{make_target(check), health::CheckState(check, now), first, first, std::nullopt};
 }
 
@@ -164,10 +171,6 @@ void Plan::came_back(std::uint64_t run, const Outcome& outcome, health::Moment n
   put_due(entry, took, now.steady);
   seen_ = true;
   after_change(index, was, was_instance, now);
-}
-
-void Plan::not_started(std::uint64_t run, const Outcome& why, health::Moment now) {
-  came_back(run, why, now);
 }
 
 bool Plan::run_now(std::string_view check, health::Moment now) {

@@ -69,10 +69,9 @@ class Plan {
 
   /// Everything that is due: gives up overdue runs, ages results, and returns the runs to start.
   std::vector<Run> advance(health::Moment now);
-  /// A run came back. One that was given up meanwhile only frees its check.
+  /// A run came back, or could not be started at all (davy's own trouble). One that was given up
+  /// meanwhile only frees its check.
   void came_back(std::uint64_t run, const Outcome& outcome, health::Moment now);
-  /// A run could not be started at all: davy's own trouble.
-  void not_started(std::uint64_t run, const Outcome& why, health::Moment now);
   /// Runs a check in the next slot, unless it is running or ran less than a second ago.
   bool run_now(std::string_view check, health::Moment now);
 

@@ -182,7 +182,7 @@ void Scheduler::give_back_unstarted() {
                                  means_.workers.limit()));
     means_.metrics.no_worker();
     log::warn("check not run", {{"check", run.check()}, {"why", full.message}});
-    plan_.not_started(run.id, full, now());
+    plan_.came_back(run.id, full, now());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/shallow_json.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "health/roles.h"
@@ -158,9 +159,8 @@ json check(const CheckView& c, Time now, bool detail) {
 
 /// A body that is one object of these keys at most.
 Result<json> read_object(const std::string& body, const std::vector<std::string>& known) {
-  constexpr int kDeepest = 64;  // nlohmann parses deeper, but copying and dumping recurse
-  auto not_too_deep = [](int depth, json::parse_event_t, json&) { return depth < kDeepest; };
-  json in = json::parse(body, not_too_deep, false);
+  constexpr int kDeepest = 64;
+  json in = parse_shallow<json>(body, kDeepest);
   if (!in.is_object()) {
     return Error{
         fmt::format("the body is not a JSON object with the key {}", text::join(known, ", "))};
@@ -219,11 +219,10 @@ std::string check_page_json(const CheckView& c, Time now) {
   for (const Measurement& m : c.also)
     also.push_back({{"name", m.name}, {"value", number(m.value)}, {"unit", m.unit}});
   out["measurements"] = also;
-  constexpr std::string_view kOutcomes[] = {"pass", "warn", "fail", "error"};
   json history = json::array();
   for (const Seen& seen : *c.history) {
     history.push_back({{"time", units::show_time(seen.at)},
-                       {"outcome", kOutcomes[static_cast<int>(seen.outcome)]},
+                       {"outcome", word(seen.outcome)},
                        {"hard", seen.hard},
                        {"reason", seen.reason},
                        {"took_ms", std::chrono::duration<double, std::milli>(seen.took).count()}});

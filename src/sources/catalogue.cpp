@@ -13,7 +13,6 @@
 namespace davy::source {
 namespace {
 
-constexpr std::string_view kStartTime = "process_start_time_seconds";
 constexpr std::string_view kBucket = "_bucket";
 constexpr std::size_t kOthers = 4;  // names told when no request series is there
 
@@ -317,28 +316,28 @@ void Catalogue::read_histograms(Reading& reading) {
   }
 }
 
-/// What is wrong with it, or "".
+/// What is wrong with it, or "". A bucket at 0, with which OpenTelemetry's begin, is part of the
+/// first one above.
 std::string_view Catalogue::read_histogram(const HistogramSeries& histogram,
                                            Reading& reading) const {
   Reading::Buckets out{histogram.key, histogram.side, {}, {}};
-  double last_bound = 0;
+  std::optional<std::pair<double, double>> last;  // bound and count
   for (std::uint32_t number : histogram.buckets) {
     if (!is_there(number)) continue;
     double bound = series_[number].bound;
     double value = values_[number];
     if (std::isnan(bound)) return "a bucket without a proper le";
     if (!stats::is_count(value)) return "a bucket that is no count";
-    if (!out.cumulative.empty() && bound == last_bound) return "the same bucket twice";
-    if (!out.cumulative.empty() && value < out.cumulative.back())
-      return "its buckets are not cumulative";
-    last_bound = bound;
+    if (last && bound == last->first) return "the same bucket twice";
+    if (last && value < last->second) return "its buckets are not cumulative";
+    last = {bound, value};
+    if (bound < 0) return "a bucket below 0";
+    if (bound == 0) continue;
     out.cumulative.push_back(value);
     if (std::isfinite(bound)) out.bounds.push_back(bound * rules_.latency_unit);
   }
-  if (out.cumulative.empty()) return "";
-  if (out.cumulative.size() != out.bounds.size() + 1 || !(last_bound > 0))
-    return "no bucket for +Inf";
-  if (!out.bounds.empty() && out.bounds.front() <= 0) return "a bucket at or below 0";
+  if (!last) return "";
+  if (out.cumulative.size() != out.bounds.size() + 1) return "no bucket for +Inf";
   reading.histograms.push_back(std::move(out));
   return "";
 }

@@ -45,6 +45,11 @@ void TargetCounters::clear_tallies() {
 }
 
 std::vector<std::string> TargetCounters::advance_to(const Reading& reading, Time now) {
+  if (reading.at < at_) {
+    add_nothing(reading);
+    return {};
+  }
+  at_ = reading.at;
   std::vector<std::string> remarks;
   bool is_known = false;
   bool is_new = is_new_process(reading, now, is_known, remarks);
@@ -152,6 +157,13 @@ void TargetCounters::add_values(const Reading& reading) {
   }
 }
 
+/// So that its histograms are there, without growth.
+void TargetCounters::add_nothing(const Reading& reading) {
+  for (const Reading::Buckets& h : reading.histograms)
+    add({{h.bounds, std::vector<double>(h.cumulative.size(), 0.0)}},
+        tallies_[index(h.side)].latency);
+}
+
 std::optional<Histogram> TargetCounters::added(const Buckets* before,
                                                const std::vector<double>& bounds,
                                                const std::vector<double>& counts) {
@@ -195,9 +207,10 @@ void TargetCounters::Buckets::archive(Archive& state) {
 }
 
 void TargetCounters::archive(Archive& state) {
-  state(counters_, histograms_, process_, tallies_, restarts_, readings_);
+  state(counters_, histograms_, process_, tallies_, restarts_, readings_, at_);
   auto is_later = [this](const auto& item) { return item.second.seen > readings_; };
-  if (!stats::is_count(restarts_) || std::any_of(counters_.begin(), counters_.end(), is_later) ||
+  if (!stats::is_count(restarts_) || !stats::is_count(at_) ||
+      std::any_of(counters_.begin(), counters_.end(), is_later) ||
       std::any_of(histograms_.begin(), histograms_.end(), is_later)) {
     state.fail();
   }

@@ -7,6 +7,8 @@
 // Where the target tells when its process started, a new process resets all of its counters, also
 // those that have overtaken the old ones already. Where it does not, a counter that fell is taken
 // for a restart, and the others go on: a series may also be dropped and made anew.
+// A reading that was taken before the last one says nothing: two Prometheus behind one address
+// scrape at different moments, and who answers changes. Such a reading would look like a reset.
 // Threading: not thread-safe; owned by the collecting thread.
 // Failure: a histogram whose buckets shrink while its total grows is left out and told.
 #pragma once
@@ -58,6 +60,7 @@ class TargetCounters {
   bool add_counters(const Reading& reading, std::vector<std::string>& remarks);
   bool add_histograms(const Reading& reading, std::vector<std::string>& remarks);
   void add_values(const Reading& reading);
+  void add_nothing(const Reading& reading);
   void forget_gone(std::size_t now);
   void forget_unseen();
   /// What was added to the histogram, per bucket; nothing when it makes no sense.
@@ -70,6 +73,7 @@ class TargetCounters {
   std::array<Tally, 2> tallies_;
   double restarts_ = 0;
   std::uint64_t readings_ = 0;
+  double at_ = 0;  // when the last one was taken
 };
 
 }  // namespace davy::source

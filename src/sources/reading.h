@@ -42,6 +42,7 @@ struct Reading {
     double gauge = 0;  // the sum of its series; 0 for a counter, which stands among the counters
   };
 
+  double at = 0;  // when it was taken, seconds since 1970; 0 = now, by whoever asked
   std::vector<Counter> counters;
   std::vector<Buckets> histograms;
   std::array<Seen, 2> seen;                  // by side
@@ -55,5 +56,8 @@ struct Reading {
 /// others).
 Result<Reading> read_metrics(std::string_view body, const Rules& rules,
                              const std::vector<Share>& shares, std::size_t max_series);
+
+/// The name of the series that tells when a process started.
+inline constexpr std::string_view kStartTime = "process_start_time_seconds";
 
 }  // namespace davy::source

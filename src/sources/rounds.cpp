@@ -32,6 +32,7 @@ bool serves(const Answer& answer, Side side) {
 /// What is known of the round so far.
 struct Rounds::Round {
   bool canary_alone = false;
+  Time before{};            // the last round
   bool is_complete = true;  // every target that is waited for has answered
   bool is_blind = false;
   std::vector<std::string> urgent{};  // why it is blind
@@ -47,6 +48,7 @@ Rounds::Rounds(const Rules& rules, bool one_version)
 
 Collected Rounds::finish_round(const std::vector<Answer>& answers, Time now, WallMillis wall,
                                bool canary_alone) {
+  Time before = now_;
   check_clocks(now, wall);
   std::set<std::string> present;
   for (const Answer& answer : answers) present.insert(answer.key);
@@ -54,6 +56,7 @@ Collected Rounds::finish_round(const std::vector<Answer>& answers, Time now, Wal
 
   Round round;
   round.canary_alone = canary_alone || one_version_;
+  round.before = std::min(before, now);
   for (const Answer& answer : answers) see(answer, round);
   judge_sides(answers, round);
 
@@ -63,7 +66,7 @@ Collected Rounds::finish_round(const std::vector<Answer>& answers, Time now, Wal
   round.urgent.insert(round.urgent.end(), round.troubles.begin(), round.troubles.end());
   collected.trouble = text::join_some(round.urgent);
   for (const Answer& answer : answers) {
-    if (!answer.reading) continue;
+    if (!answer.reading || !answer.counts_requests) continue;
     collected.baseline_targets += serves(answer, Side::Baseline);
     collected.canary_targets += serves(answer, Side::Canary);
   }
@@ -87,7 +90,8 @@ void Rounds::check_clocks(Time now, WallMillis wall) {
 void Rounds::see(const Answer& answer, Round& round) {
   Target& target = targets_[answer.key];
   if (!answer.reading) {
-    ++target.failures;
+    target.failures =
+        answer.is_waited_for ? target.failures + 1 : std::max(target.failures + 1, kGivenUpAfter);
     bool is_given_up = target.failures >= kGivenUpAfter;
     if (is_given_up) target.is_counting = false;
     if (!is_given_up) round.is_complete = false;
@@ -99,6 +103,11 @@ void Rounds::see(const Answer& answer, Round& round) {
   target.failures = 0;
   std::vector<std::string> remarks = answer.reading->remarks;
   if (target.is_counting) {
+    for (const Reading& earlier : answer.earlier) {
+      Time then = now_ - std::chrono::duration_cast<Duration>(
+                             std::chrono::duration<double>(answer.reading->at - earlier.at));
+      target.counters.advance_to(earlier, std::clamp(then, round.before, now_));
+    }
     for (std::string& remark : target.counters.advance_to(*answer.reading, now_))
       remarks.push_back(std::move(remark));
   }
@@ -122,7 +131,7 @@ void Rounds::judge_sides(const std::vector<Answer>& answers, Round& round) const
     const Answer* without_errors = nullptr;
     bool shows_errors = false;
     for (const Answer& answer : answers) {
-      if (!serves(answer, side)) continue;
+      if (!serves(answer, side) || !answer.counts_requests) continue;
       is_alive |= targets_.at(answer.key).failures < kGivenUpAfter;
       if (!answer.reading) continue;
       const Reading::Seen& seen = answer.reading->seen[index(side)];
@@ -163,7 +172,7 @@ std::optional<Block> Rounds::commit(const std::vector<Answer>& answers, Round& r
     if (!targets_.at(answer.key).is_counting || !answer.reading) continue;
     for (Side side : answer.sides) {
       portions.push_back(portion_of(answer, side));
-      is_counted[index(side)] = true;
+      is_counted[index(side)] |= answer.counts_requests;
     }
   }
   bool is_whole =

@@ -6,6 +6,7 @@
 // (Lindon-Malek style tests need this alignment: statistics, section 2). A target that is new, or
 // back, begins to count at a commit, never within a span.
 // A target that failed 3 rounds in a row is no longer waited for. A side without any is blind.
+// Where somebody else does the asking (a Prometheus), he says which targets are to be waited for.
 // Saved and loaded it goes on where it was: the next block covers the time in between as well. Not
 // after a reboot of the machine: its clocks then disagree about how long ago that was.
 // Threading: not thread-safe; owned by the deployment's thread. No I/O: tests drive it with texts.
@@ -31,6 +32,10 @@ struct Answer {
   std::string pod;   // for PodCounts; "" when the target is not one instance of one version
   std::vector<Side> sides;
   Result<Reading> reading;
+  // Readings between the last round's and this one, in their order, where something begins anew.
+  std::vector<Reading> earlier{};
+  bool is_waited_for = true;    // while it does not answer
+  bool counts_requests = true;  // false: it tells of the deployment's own metrics only
 };
 
 class Rounds {

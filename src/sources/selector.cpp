@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <re2/re2.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace davy::source {
@@ -13,12 +15,34 @@ constexpr int kPatternMemory = 1 << 20;  // bytes that one compiled pattern may 
 bool is_name_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':';
 }
+/// Dots and dashes stand in StatsD's names and tags, never in Prometheus' own.
 bool is_name_part(char c) {
-  return is_name_start(c) || (c >= '0' && c <= '9');
+  return is_name_start(c) || (c >= '0' && c <= '9') || c == '.' || c == '-';
 }
 
 re2::StringPiece piece(std::string_view s) {
   return {s.data(), s.size()};
+}
+
+/// In double quotes, as Go and so Prometheus reads them.
+std::string promql_quoted(std::string_view s) {
+  std::string text = "\"";
+  for (char c : s) {
+    if (c == '\n') {
+      text += "\\n";
+      continue;
+    }
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text + '"';
+}
+
+/// What PromQL takes as the name of a label without quotes.
+bool is_plain_label(std::string_view name) {
+  return !name.empty() && is_name_start(name[0]) &&
+         name.find_first_of(".-:") == std::string_view::npos &&
+         std::all_of(name.begin(), name.end(), is_name_part);
 }
 
 }  // namespace
@@ -31,10 +55,11 @@ class SelectorParser {
     Selector selector;
     skip_space();
     selector.name = name();
-    if (selector.name.empty()) return wrong("a name such as http_requests_total");
+    bool may_be_inside = at_ < text_.size() && text_[at_] == '{';
+    if (selector.name.empty() && !may_be_inside) return wrong("a name such as http_requests_total");
     skip_space();
     if (take('{')) {
-      if (auto matchers = list('}'); !matchers)
+      if (auto matchers = list('}', &selector.name); !matchers)
         return matchers.error();
       else
         selector.matchers = std::move(*matchers);
@@ -42,11 +67,12 @@ class SelectorParser {
       skip_space();
     }
     if (at_ < text_.size()) return wrong("{ or the end");
+    if (selector.name.empty()) return wrong("a name in the braces: {\"http.requests\"}");
     return selector;
   }
 
   Result<Matchers> matchers() {
-    if (Result<Matchers> found = list('\0'); !found || at_ == text_.size()) {
+    if (Result<Matchers> found = list('\0', nullptr); !found || at_ == text_.size()) {
       if (found && found->all_.empty()) return wrong("a matcher such as code=~\"5..\"");
       return found;
     }
@@ -77,19 +103,43 @@ class SelectorParser {
     return std::string(text_.substr(start, at_ - start));
   }
 
-  /// Matchers up to `end`, which is not taken. A comma may stand after the last one.
-  Result<Matchers> list(char end) {
+  /// Matchers up to `end`, which is not taken. A comma may stand after the last one. The name of
+  /// the series may stand among them, once.
+  Result<Matchers> list(char end, std::string* name_of_series) {
     Matchers matchers;
     while (true) {
       skip_space();
       if (at_ == text_.size() || (end != '\0' && text_[at_] == end)) return matchers;
       Matchers::Matcher matcher;
-      matcher.label = name();
+      bool is_quoted = text_[at_] == '"' || text_[at_] == '\'';
+      if (!is_quoted) {
+        matcher.label = name();
+      } else if (Result<std::string> label = quoted()) {
+        matcher.label = std::move(*label);
+      } else {
+        return label.error();
+      }
       if (matcher.label.empty()) return wrong("the name of a label");
-      if (Result<Done> done = comparison(matcher); !done) return done.error();
-      matchers.all_.push_back(std::move(matcher));
+      skip_space();
+      bool may_be_name = is_quoted && name_of_series != nullptr && name_of_series->empty();
+      if (may_be_name && (at_ == text_.size() || text_[at_] == ',' || text_[at_] == end)) {
+        *name_of_series = std::move(matcher.label);
+      } else {
+        if (Result<Done> done = comparison(matcher); !done) return done.error();
+        add(std::move(matcher), name_of_series, matchers);
+      }
       skip_space();
       if (!take(',')) return matchers;
+    }
+  }
+
+  static void add(Matchers::Matcher matcher, std::string* name_of_series, Matchers& matchers) {
+    bool is_name = name_of_series != nullptr && name_of_series->empty() &&
+                   matcher.label == "__name__" && matcher.wanted && matcher.pattern == nullptr;
+    if (is_name) {
+      *name_of_series = std::move(matcher.value);
+    } else {
+      matchers.all_.push_back(std::move(matcher));
     }
   }
 
@@ -178,6 +228,32 @@ std::vector<std::string> Matchers::label_names() const {
   std::vector<std::string> names;
   for (const Matcher& matcher : all_) names.push_back(matcher.label);
   return names;
+}
+
+std::string Matchers::promql() const {
+  std::vector<std::string> parts;
+  for (const Matcher& matcher : all_) {
+    std::string_view sign =
+        matcher.pattern == nullptr ? (matcher.wanted ? "=" : "!=") : (matcher.wanted ? "=~" : "!~");
+    parts.push_back(fmt::format(
+        "{}{}{}", is_plain_label(matcher.label) ? matcher.label : promql_quoted(matcher.label),
+        sign, promql_quoted(matcher.value)));
+  }
+  return text::join(parts, ",");
+}
+
+std::string promql_of_names(const std::vector<std::string>& names) {
+  if (names.size() == 1) return "__name__=" + promql_quoted(names.front());
+  std::vector<std::string> patterns;
+  for (const std::string& name : names) {
+    std::string pattern;
+    for (char c : name) {
+      if (std::string_view("\\.+*?()|[]{}^$").find(c) != std::string_view::npos) pattern += '\\';
+      pattern += c;
+    }
+    patterns.push_back(std::move(pattern));
+  }
+  return "__name__=~" + promql_quoted(text::join(patterns, "|"));
 }
 
 }  // namespace davy::source

@@ -51,15 +51,12 @@ Result<Done> write_sealed(const std::string& path, std::string_view kind,
   return error;
 }
 
-File::File(const std::string& path, int flags) : fd_(open(path.c_str(), flags | O_CLOEXEC, 0640)) {}
-
-File::~File() {
-  if (fd_ >= 0) close(fd_);
-}
+File::File(const std::string& path, int flags)
+    : file_(open(path.c_str(), flags | O_CLOEXEC, 0640)) {}
 
 bool File::write_all(std::string_view bytes) const {
   while (!bytes.empty()) {
-    ssize_t n = write(fd_, bytes.data(), bytes.size());
+    ssize_t n = write(file_.fd(), bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(n));
@@ -68,15 +65,16 @@ bool File::write_all(std::string_view bytes) const {
 }
 
 bool File::cut_to(std::uint64_t length) const {
-  return ftruncate(fd_, static_cast<off_t>(length)) == 0 && lseek(fd_, 0, SEEK_END) >= 0;
+  return ftruncate(file_.fd(), static_cast<off_t>(length)) == 0 &&
+         lseek(file_.fd(), 0, SEEK_END) >= 0;
 }
 
 bool File::flush() const {
-  return fdatasync(fd_) == 0;
+  return fdatasync(file_.fd()) == 0;
 }
 
 bool File::lock() const {
-  return flock(fd_, LOCK_EX | LOCK_NB) == 0;
+  return flock(file_.fd(), LOCK_EX | LOCK_NB) == 0;
 }
 
 Error file_error(const std::string& file, const char* what) {

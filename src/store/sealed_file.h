@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/descriptor.h"
 #include "davy/result.h"
 
 namespace davy::store {
@@ -23,11 +24,8 @@ Result<Done> write_sealed(const std::string& path, std::string_view kind, std::s
 class File {
  public:
   File(const std::string& path, int flags);
-  ~File();
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
 
-  bool is_open() const { return fd_ >= 0; }
+  bool is_open() const { return static_cast<bool>(file_); }
   bool write_all(std::string_view bytes) const;
   bool cut_to(std::uint64_t length) const;
   bool flush() const;
@@ -35,7 +33,7 @@ class File {
   bool lock() const;
 
  private:
-  int fd_;
+  Descriptor file_;
 };
 
 /// What errno says of `file`: "FILE: cannot be written: No space left on device".

@@ -6,7 +6,6 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 #include <cmath>
-#include <iterator>
 #include <unordered_map>
 
 #include "base/guarded.h"
@@ -36,7 +35,7 @@ prometheus::Family<prometheus::Histogram>& histogram(prometheus::Registry& to, c
   return prometheus::BuildHistogram().Name(name).Help(help).Register(to);
 }
 
-constexpr std::string_view kOutcomes[] = {"pass", "warn", "fail", "error"};
+constexpr auto kOutcomes = static_cast<std::size_t>(Outcome::Kind::Error) + 1;
 
 /// prometheus-cpp prints NaN as "Nan", which nobody parses; such values are left at 0.
 double finite(double x) {
@@ -150,7 +149,7 @@ struct Metrics::Impl {
   /// The series of a check, at hand: finding them by their labels costs more than counting.
   struct OfCheck {
     prometheus::Histogram* took = nullptr;
-    prometheus::Counter* runs[std::size(kOutcomes)]{};
+    prometheus::Counter* runs[kOutcomes]{};
   };
 
   prometheus::Registry registry;
@@ -217,7 +216,7 @@ void Metrics::check_ran(const std::string& check, Outcome::Kind outcome, Duratio
   if (series.took == nullptr) series.took = &impl_->took.Add({{"check", check}}, kSeconds);
   if (series.runs[kind] == nullptr) {
     series.runs[kind] =
-        &impl_->runs.Add({{"check", check}, {"outcome", std::string(kOutcomes[kind])}});
+        &impl_->runs.Add({{"check", check}, {"outcome", std::string(word(outcome))}});
   }
   series.took->Observe(seconds(took));
   series.runs[kind]->Increment();

@@ -103,8 +103,7 @@ std::string refusal(const std::string& kind_name, const Settings& settings) {
 }
 
 std::string show(const Outcome& outcome) {
-  constexpr const char* kKinds[] = {"pass", "warn", "fail", "error"};
-  std::string out = kKinds[static_cast<int>(outcome.kind)];
+  std::string out(word(outcome.kind));
   if (outcome.hard) out += " hard";
   if (!outcome.reason.empty()) out += " " + outcome.reason;
   if (!outcome.message.empty()) out += ": " + outcome.message;

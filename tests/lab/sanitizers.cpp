@@ -4,5 +4,5 @@
 // before it owns what PQexec gave it. TODO: drop when Debian 12 is no longer supported.
 extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libpqxx-6.4\n";
+  return "leak:pqxx::connection_base::exec\n";
 }

@@ -52,7 +52,7 @@ Allowed rooms() {
 const std::vector<std::pair<std::string, std::set<std::string>>> kHeavy{
     {"httplib.h", {"src/serve/front.cpp", "src/net/http_client.cpp"}},
     {"pqxx/", {"src/net/postgres.cpp"}},
-    {"libpq-fe.h", {"src/net/postgres.cpp"}},
+    {"libpq-fe.h", {"src/net/postgres.cpp", "src/net/lazy_libpq.cpp"}},
     {"hiredis/", {"src/net/redis.cpp"}},
     {"CLI/", {"src/app/cli.cpp"}},
     {"yaml-cpp/", {"src/config/read.cpp"}},

@@ -103,12 +103,6 @@ Ran run(const config::Check& check, Duration timeout, net::Means& net, Trace& tr
   return ran;
 }
 
-constexpr std::string_view kOutcomes[] = {"pass", "warn", "fail", "error"};
-
-std::string_view word(Outcome::Kind kind) {
-  return kOutcomes[static_cast<int>(kind)];
-}
-
 const ProbeKind::Reason* meaning_of(const config::Check& check, std::string_view reason) {
   for (const ProbeKind::Reason& known : check.kind->reasons) {
     if (known.word == reason) return &known;

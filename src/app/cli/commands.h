@@ -53,6 +53,42 @@ struct ConfigCheckOptions {
 };
 int config_check(const ConfigCheckOptions& options);
 
+/// How a metrics URL is asked, by the commands that do it themselves.
+struct TargetOptions {
+  Duration timeout = std::chrono::seconds(5);
+  std::vector<std::string> headers;  // "Name: value"
+  std::string bearer_token_file;
+  bool no_verify_tls = false;
+  std::string ca_file, cert_file, key_file, server_name;  // "" = not said
+};
+
+struct ConfigSuggestOptions {
+  std::string url;
+  std::string canary;                       // V2's URL; "" = not known, or the same target has both
+  std::string name;                         // of the service; "" = by the URL
+  std::string file;                         // to write to; "" = stdout
+  bool force = false;                       // even when the file is there
+  Duration wait = std::chrono::seconds(3);  // between the two looks
+  TargetOptions target;
+};
+/// Proposes a config for what a target shows.
+int config_suggest(const ConfigSuggestOptions& options);
+
+struct ScrapeOptions {
+  std::string url;
+  Duration every = std::chrono::seconds(2);
+  int rounds = 3;
+  // By which rules: a preset, a deployment of a config, or these; none = what fits best.
+  std::string preset;
+  std::string config_file, deployment;
+  std::vector<std::string> counter, error_when, errors, histogram;
+  std::string unit;  // "seconds", "milliseconds"; "" = as the preset says, or seconds
+  bool json = false;
+  TargetOptions target;
+};
+/// Shows what davy sees of a target.
+int scrape(const ScrapeOptions& options);
+
 struct CheckOptions {
   std::string name;                   // of a config's check, or
   std::string kind;                   // of a made-up one, with
@@ -71,6 +107,13 @@ struct ProbesOptions {
 };
 /// What kinds of probes there are.
 int probes(const ProbesOptions& options);
+
+struct PresetsOptions {
+  std::string name;  // "" = all of them
+  bool markdown = false;
+};
+/// What presets there are.
+int presets(const PresetsOptions& options);
 
 struct MarkerOptions {
   std::string path;

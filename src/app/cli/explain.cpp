@@ -1,14 +1,12 @@
 // davy explain: a verdict with all its evidence, of a running agent or of a recording.
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "app/cli/commands.h"
+#include "app/cli/look.h"
 #include "app/cli/picture.h"
 #include "app/cli/recorded.h"
 #include "app/cli/verdict_call.h"
@@ -18,16 +16,6 @@
 
 namespace davy::app {
 namespace {
-
-Look look_of_stdout() {
-  Look look;
-  if (isatty(STDOUT_FILENO) != 1) return look;
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) look.columns = size.ws_col;
-  const char* no_colour = std::getenv("NO_COLOR");
-  look.colour = no_colour == nullptr || *no_colour == '\0';
-  return look;
-}
 
 int show(const std::string& verdict_json) {
   Result<std::string> drawn = verdict_text(verdict_json, look_of_stdout());

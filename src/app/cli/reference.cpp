@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "config/sections.h"
 
 namespace davy::app {
 namespace {
@@ -127,6 +128,17 @@ std::string probe_reference() {
       "|\n\n";
   for (const ProbeKind* kind : probe_kinds()) out += section(*kind);
   out.pop_back();  // one end of line is enough
+  return out;
+}
+
+std::string preset_table() {
+  std::string out = "| preset | for | latency | names checked against |\n|---|---|---|---|\n";
+  for (const config::Preset& preset : config::presets()) {
+    out += fmt::format("| `{}` | {}{} | {} | {} |\n", preset.name, cell(preset.description),
+                       preset.versions_by.empty() ? "" : " (`targets`)",
+                       preset.requests.histogram.empty() ? "no" : "yes",
+                       preset.checked.empty() ? "nothing" : cell(preset.checked));
+  }
   return out;
 }
 

@@ -5,17 +5,12 @@
 // Failure: an Error when the text is no verdict.
 #pragma once
 
-#include <cstddef>
 #include <string>
 
+#include "app/cli/look.h"
 #include "davy/result.h"
 
 namespace davy::app {
-
-struct Look {
-  std::size_t columns = 80;
-  bool colour = false;
-};
 
 Result<std::string> verdict_text(const std::string& verdict_json, const Look& look);
 

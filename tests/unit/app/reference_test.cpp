@@ -18,6 +18,17 @@ TEST_CASE("docs/probes.md says what the kinds say of themselves") {
   CHECK(page.str() == app::probe_reference());
 }
 
+TEST_CASE("docs/config.md has the presets' own table") {
+  std::ifstream file(DAVY_SOURCE_DIR "/docs/config.md");
+  std::stringstream page;
+  page << file.rdbuf();
+  std::string text = page.str();
+  std::size_t begin = text.find("| preset |");
+  REQUIRE(begin != std::string::npos);
+  // Write it anew with what this prints: davy presets --markdown
+  CHECK(text.substr(begin, text.find("\n\n", begin) + 1 - begin) == app::preset_table());
+}
+
 TEST_CASE("every kind has an example that config check accepts, and says its reasons once each") {
   for (const ProbeKind* kind : probe_kinds()) {
     CAPTURE(std::string(kind->name));

@@ -60,7 +60,9 @@ TEST_CASE("every bad config is refused with exactly the problems it says") {
     for (std::size_t i = 0; i < expected.size(); ++i) {
       std::string problem =
           std::to_string(loaded.problems[i].line) + ": " + loaded.problems[i].what;
-      bool is_prefix = expected[i].ends_with(": ");  // what follows are the words of yaml-cpp
+      // What follows are the words of yaml-cpp, or a list that grows.
+      if (expected[i].ends_with("...")) expected[i].resize(expected[i].size() - 3);
+      bool is_prefix = expected[i].ends_with(' ');
       CHECK((is_prefix ? problem.substr(0, expected[i].size()) : problem) == expected[i]);
     }
   }

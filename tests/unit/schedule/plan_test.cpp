@@ -90,6 +90,15 @@ TEST_CASE("a few local checks run at once") {
   CHECK(Bench(checks).advance().size() == 2);
 }
 
+TEST_CASE("at once is now, and not the beginning of the next slot") {
+  fakes::HandClock clock;
+  clock.advance(3ms);
+  schedule::Plan plan{1};
+  plan.set_checks({fakes::check("disk")}, clock.moment());
+  CHECK(plan.next() <= clock.now());
+  CHECK(plan.advance(clock.moment()).size() == 1);
+}
+
 TEST_CASE("a check that may be about to change is asked quickly, one that fails less often") {
   Bench b;
   b.answer(b.advance().at(0));

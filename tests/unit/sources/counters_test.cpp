@@ -122,6 +122,18 @@ TEST_CASE("a histogram that contradicts itself is left out and told") {
   }
 }
 
+TEST_CASE("a bucket at 0 is part of the first one above") {
+  Reading reading = read(
+      "h_bucket{le=\"0.0\"} 2\nh_bucket{le=\"0.1\"} 5\nh_bucket{le=\"+Inf\"} 6\n"
+      "h_bucket{a=\"1\",le=\"0\"} 3\nh_bucket{a=\"1\",le=\"+Inf\"} 3\n");
+  CHECK(reading.remarks.empty());
+  REQUIRE(reading.histograms.size() == 2);
+  CHECK(reading.histograms[0].bounds == std::vector<double>{0.1});
+  CHECK(reading.histograms[0].cumulative == std::vector<double>{5, 6});
+  CHECK(reading.histograms[1].bounds.empty());
+  CHECK(reading.histograms[1].cumulative == std::vector<double>{3});
+}
+
 TEST_CASE("a histogram whose buckets shrink while its total grows is left out and told") {
   TargetCounters target;
   target.start_from(read(buckets("h", {10, 20, 30})), kNow);
@@ -290,6 +302,25 @@ TEST_CASE("a gauge's series that stands there twice counts once") {
   Result<Reading> reading = read_metrics("m 2\nm{x=\"1\"} 3\nm 2\n", *rules, {{Side::Canary}}, 10);
   CHECK(reading->values[index(Side::Canary)].at(0).gauge == 5);
   CHECK_FALSE(reading->values[index(Side::Baseline)].at(0).is_there);
+}
+
+TEST_CASE("a reading that was taken before the last one says nothing") {
+  TargetCounters target;
+  auto at = [](double t, const std::string& body) {
+    Reading reading = read(body);
+    reading.at = t;
+    return reading;
+  };
+  target.start_from(at(100, "n 1000\n" + buckets("h", {1, 2, 3})), kNow);
+  CHECK(target.advance_to(at(95, "n 990\n" + buckets("h", {1, 1, 1})), kNow).empty());
+  CHECK(target.tally(Side::Canary).requests == 0);
+  CHECK(target.restarts() == 0);
+  REQUIRE(target.tally(Side::Canary).latency.size() == 1);  // there, without growth
+  CHECK(target.tally(Side::Canary).latency.begin()->second == std::vector<double>{0, 0, 0});
+  target.advance_to(at(100, "n 1000\n"), kNow);
+  target.advance_to(at(110, "n 1004\n" + buckets("h", {1, 3, 5})), kNow);
+  CHECK(target.tally(Side::Canary).requests == 4);
+  CHECK(target.tally(Side::Canary).latency.begin()->second == std::vector<double>{0, 1, 1});
 }
 
 TEST_CASE("a histogram whose buckets became wider goes on at the bounds that stayed") {

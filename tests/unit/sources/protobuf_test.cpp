@@ -21,7 +21,7 @@ constexpr const char* kProtobuf =
 /// observations of 1 ms to 1 s in a classic, a native, and a both classic and native histogram, a
 /// summary; the native one also observed 0.
 std::string recorded(const std::string& extension) {
-  std::ifstream file(DAVY_SOURCE_DIR "/tests/data/expositions/go_client." + extension,
+  std::ifstream file(DAVY_SOURCE_DIR "/tests/data/clients/go_client." + extension,
                      std::ios::binary);
   std::string page{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   REQUIRE(!page.empty());

@@ -498,3 +498,86 @@ TEST_CASE("with all the traffic on the canary the baseline may be gone") {
   CHECK(collected.block->baseline.requests == 0);
   CHECK_FALSE(world.round({"!refused"}, {"!refused"}).block);
 }
+
+TEST_CASE(
+    "a target that is not to be waited for holds up no block, and begins anew when it is back") {
+  World world;
+  auto look = [&](const std::string& baseline, const std::string& canary) {
+    world.pass(5s);
+    std::vector<Answer> answers;
+    answers.push_back({"a",
+                       "a",
+                       "a",
+                       {Side::Baseline},
+                       *read_metrics(baseline, world.rules, {{Side::Baseline}}, 9)});
+    answers.push_back(
+        {"b", "b", "b", {Side::Canary}, *read_metrics(n(1), world.rules, {{Side::Canary}}, 9)});
+    answers.push_back({"c", "c", "c", {Side::Canary}, Error{"late"}});
+    answers.back().is_waited_for = false;
+    if (!canary.empty())
+      answers.back().reading = *read_metrics(canary, world.rules, {{Side::Canary}}, 9);
+    return world.rounds->finish_round(answers, world.now, world.wall);
+  };
+  look(n(1), n(10));
+  Collected late = look(n(2), "");
+  REQUIRE(late.block);
+  CHECK(late.trouble == "c: late (3 times, no longer waited for)");
+  CHECK(late.block->canary.pods.size() == 1);
+  CHECK(look(n(3), n(500)).block->canary.requests == 0);
+  CHECK(look(n(4), n(507)).block->canary.requests == 7);
+}
+
+TEST_CASE("earlier readings of a round are counted one by one, and in their order") {
+  World world;
+  auto at = [&](double t, const std::string& page, Side side) {
+    Reading reading = *read_metrics(page, world.rules, {{side}}, 9);
+    reading.at = t;
+    return reading;
+  };
+  auto look = [&](double t, int ok, std::vector<Reading> earlier) {
+    world.pass(5s);
+    std::vector<Answer> answers;
+    answers.push_back(
+        {"a", "a", "a", {Side::Baseline}, at(t, n(static_cast<int>(t)), Side::Baseline)});
+    answers.push_back({"b", "b", "b", {Side::Canary}, at(t, n(ok), Side::Canary)});
+    answers.back().earlier = std::move(earlier);
+    return world.rounds->finish_round(answers, world.now, world.wall);
+  };
+  look(100, 100, {at(90, n(90), Side::Canary)});
+  std::vector<Reading> turns = {at(103, n(150), Side::Canary), at(104, n(5), Side::Canary)};
+  Collected second = look(105, 200, turns);
+  REQUIRE(second.block);
+  CHECK(second.block->canary.requests == 250);
+  CHECK(second.block->canary.pods.at(0).restarts == 1);
+  Collected third = look(110, 201, turns);  // told again
+  CHECK(third.block->canary.requests == 1);
+  CHECK(third.block->canary.pods.at(0).restarts == 0);
+}
+
+TEST_CASE("a target of own metrics alone keeps no side alive, and nobody misses its requests") {
+  World world({gauge("q")});
+  auto look = [&](bool has_canary) {
+    world.pass(5s);
+    std::vector<Answer> answers;
+    answers.push_back(
+        {"a", "a", "a", {Side::Baseline}, *read_metrics(n(1), world.rules, {{Side::Baseline}}, 9)});
+    answers.push_back(
+        {"q", "q", "", {Side::Canary}, *read_metrics("q 5\n", world.rules, {{Side::Canary}}, 9)});
+    answers.back().counts_requests = false;
+    if (has_canary)
+      answers.push_back(
+          {"b", "b", "b", {Side::Canary}, *read_metrics(n(1), world.rules, {{Side::Canary}}, 9)});
+    return world.rounds->finish_round(answers, world.now, world.wall);
+  };
+  CHECK(look(true).trouble == "");
+  Collected second = look(true);
+  CHECK(second.trouble == "");
+  CHECK(second.canary_targets == 1);
+  REQUIRE(second.block);
+  CHECK(second.block->canary.values.at(0).value == 5);
+  CHECK(second.block->canary.pods.size() == 1);
+  Collected alone = look(false);
+  CHECK(alone.blind);
+  CHECK_FALSE(alone.block);
+  CHECK(alone.trouble == "no canary target answers");
+}

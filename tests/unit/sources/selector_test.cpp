@@ -89,3 +89,44 @@ TEST_CASE("what is wrong with a selector is told with its place") {
 TEST_CASE("a pattern that would take too much memory is refused") {
   CHECK_FALSE(Matchers::parse("a=~\"((x{100}){100}){100}\""));
 }
+
+TEST_CASE("names may hold dots and dashes, or stand in quotes") {
+  Result<Selector> statsd = Selector::parse(R"(shop.requests-2{status-class="5xx"})");
+  REQUIRE(statsd);
+  CHECK(statsd->name == "shop.requests-2");
+  CHECK(Selector::parse(".a").error().what.find("a name such as") != std::string::npos);
+  for (const char* text :
+       {R"({"http.server.requests", code="503"})", R"({code="503", "http.server.requests",})",
+        R"( { __name__ = "http.server.requests", "code"='503' } )"}) {
+    CAPTURE(text);
+    Result<Selector> quoted = Selector::parse(text);
+    REQUIRE(quoted);
+    CHECK(quoted->name == "http.server.requests");
+    CHECK(quoted->match("http.server.requests", kLabels));
+    CHECK_FALSE(quoted->match("http.server.requests", {}));
+  }
+  CHECK(Selector::parse(R"({"a"})")->matchers.promql() == "");
+  CHECK(Selector::parse(R"({code="5"})").error().what.find("a name in the braces") !=
+        std::string::npos);
+  CHECK_FALSE(Selector::parse(R"({"a", "b"})"));
+  CHECK_FALSE(Selector::parse(R"(a{"b"})"));
+  CHECK_FALSE(Matchers::parse(R"("a")"));
+}
+
+TEST_CASE("matchers are written back as a Prometheus reads them") {
+  auto written = [](const char* text) { return Matchers::parse(text)->promql(); };
+  CHECK(written(R"( code =~ '5..' , method!="GET",)") == R"(code=~"5..",method!="GET")");
+  CHECK(written(R"(code!~"\d+")") == R"(code!~"\\d+")");
+  CHECK(written(R"(path="a\"b\\c\nd")") == R"(path="a\"b\\c\nd")");
+  CHECK(written(R"("http.status"="200",x-y="1",a:b="2")") ==
+        R"("http.status"="200","x-y"="1","a:b"="2")");
+  for (const char* text : {R"(a=~"\\d\.x|\"",b!="\n\\")", R"("ä.b"!~'x\'y')"}) {
+    std::string once = written(text);
+    CHECK(written(once.c_str()) == once);
+  }
+}
+
+TEST_CASE("names are asked for by a matcher that every server knows") {
+  CHECK(promql_of_names({"http_requests_total"}) == R"(__name__="http_requests_total")");
+  CHECK(promql_of_names({"a", "http.server-x", "b:c"}) == R"(__name__=~"a|http\\.server-x|b:c")");
+}
