@@ -7,7 +7,6 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <csignal>
@@ -31,8 +30,7 @@ constexpr const char* kVersions[kSidecars] = {"v1", "v1", "v2"};
 /// Servers that take Redis' commands, as far as they are installed.
 std::vector<std::string> programs() {
   std::vector<std::string> all = {"redis-server"};
-  struct stat info {};
-  if (stat("/usr/bin/valkey-server", &info) == 0) {
+  if (lab::is_installed("valkey-server")) {
     all.emplace_back("valkey-server");
   } else {
     MESSAGE("skipped for Valkey: there is no valkey-server (Debian 12 has no such package)");

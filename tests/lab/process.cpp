@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
@@ -193,6 +194,15 @@ Finished run(const Command& command, std::chrono::milliseconds patience) {
   std::optional<int> code = process.wait(patience);
   if (!code) throw std::runtime_error(command.argv[0] + " did not end: " + process.output());
   return {*code, process.output()};
+}
+
+bool is_installed(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (access((folder + "/" + program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
 }
 
 int free_port() {

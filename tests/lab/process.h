@@ -61,6 +61,9 @@ struct Finished {
 /// Runs a command to its end.
 Finished run(const Command& command, std::chrono::milliseconds patience = std::chrono::seconds(60));
 
+/// Whether there is such a program in PATH.
+bool is_installed(const std::string& program);
+
 /// A port on loopback on which nobody listens now.
 int free_port();
 

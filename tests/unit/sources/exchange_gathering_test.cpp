@@ -288,6 +288,7 @@ TEST_CASE("an instance that says that it leaves is not waited for, and nobody is
     CHECK(world.block() == "5 s: v1 100 of 1, v2 100 of 1");
     CHECK(world.trouble == "");
   }
+  CHECK(world.gathering->describe() == "1 baseline and 1 canary instances");
   // With its memory it goes on where it was.
   world.take(b.block(100, 105));
   for (Instance* i : {&a, &c}) world.take(i->block(100, 105));
