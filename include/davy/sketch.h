@@ -37,11 +37,13 @@ class Sketch {
     // The bits of positive doubles order as they do; less 1, a bound belongs to what is below it.
     std::uint64_t above = std::bit_cast<std::uint64_t>(seconds) - kSmallestBits - 1;
     if (above >= kRange) [[unlikely]] {
-      insert_outside(seconds);
+      insert_outside(seconds, 1);
     } else if (std::size_t i = bucket(above); ++low_[i] == 0) [[unlikely]] {
       carry(i);
     }
   }
+  /// The same value `times` over.
+  void insert(double seconds, std::uint64_t times);
   void merge(const Sketch& more);
 
   /// All values but the rejected ones.
@@ -83,7 +85,7 @@ class Sketch {
   static const std::array<double, kBuckets + 1>& bounds();
 
   std::uint64_t at(std::size_t i) const { return std::uint64_t{high_[i]} << 32 | low_[i]; }
-  void insert_outside(double seconds);
+  void insert_outside(double seconds, std::uint64_t times);
   void carry(std::size_t i);
   void fill_up(const Sketch& added);
   void fill(std::size_t i);

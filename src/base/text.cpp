@@ -86,7 +86,9 @@ std::string quoted(std::string_view s, std::size_t limit) {
   while (!s.empty() && out.size() <= limit) {
     std::size_t length = utf8_length(s);
     unsigned char c = static_cast<unsigned char>(s[0]);
-    if (length == 0 || (length == 1 && (c < 0x20 || c == 0x7F))) {
+    // A terminal may obey U+0080 to U+009F like what follows an escape (ECMA-48, section 5.3).
+    bool is_c1 = length == 2 && c == 0xC2 && static_cast<unsigned char>(s[1]) < 0xA0;
+    if (length == 0 || is_c1 || (length == 1 && (c < 0x20 || c == 0x7F))) {
       out += fmt::format("\\x{:02x}", c);
       length = 1;
     } else if (c == '"' || c == '\\') {

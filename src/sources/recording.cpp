@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
 #include "base/text.h"
+#include "davy/sketch.h"
 
 namespace davy::source {
 namespace {
@@ -19,6 +21,11 @@ constexpr std::size_t kMaxLine = 1 << 20;
 constexpr int kMaxDepth = 64;  // nlohmann's destructor survives depth, its copies and dumps do not
 constexpr std::size_t kMostKeys = 1000;  // of one object
 constexpr double kLargest = 1e15;        // counts stay exact in a double
+
+const std::vector<double>& sketch_bounds() {
+  static const std::vector<double> bounds = Sketch().histogram().bounds;
+  return bounds;
+}
 
 /// Watches a line while it is parsed, and stops what would cost too much, or what the parsed line
 /// no longer shows: of two equal keys it holds the last.
@@ -189,6 +196,7 @@ class Line {
                  const std::optional<Histogram>& whole) {
     bool has_bounds = !object.is_object() || object.contains("le");
     if (has_bounds || !whole) return histogram(object, path);
+    if (whole->bounds == sketch_bounds()) return sketch(object, path, {"from", "counts"});
     only(object, path + ".", {"counts"});
     return with_counts({whole->bounds, {}}, object, path);
   }
@@ -210,6 +218,8 @@ class Line {
 
   Histogram histogram(const Json& object, const std::string& path) {
     Histogram histogram;
+    if (object.is_object() && object.contains("le") && object["le"] == "sketch")
+      return sketch(object, path, {"le", "from", "counts"});
     if (!object.is_object() || !object.contains("le") || !object["le"].is_array() ||
         !object.contains("counts") || !object["counts"].is_array()) {
       wrong(path + " is not a histogram (an object with the lists le and counts)");
@@ -229,6 +239,31 @@ class Line {
       histogram.bounds.push_back(bound);
     }
     return with_counts(std::move(histogram), object, path);
+  }
+
+  /// A sketch's counts from the bucket `from` on; those before and after them are 0.
+  Histogram sketch(const Json& object, const std::string& path,
+                   const std::vector<std::string>& known) {
+    only(object, path + ".", known);
+    Histogram histogram{sketch_bounds(), {}};
+    const std::size_t buckets = histogram.bounds.size() + 1;
+    double from = object.contains("from") ? number(object, path + ".", "from") : 0;
+    auto counts = object.find("counts");
+    bool fits = counts != object.end() && counts->is_array() && counts->size() <= buckets &&
+                from == std::floor(from) && from <= static_cast<double>(buckets - counts->size());
+    if (!fits) {
+      wrong(fmt::format("{} has no list of counts that is part of a sketch's {} from {:g} on", path,
+                        buckets, from));
+      return histogram;
+    }
+    histogram.counts.assign(static_cast<std::size_t>(from), 0.0);
+    for (const Json& count : *counts) {
+      histogram.counts.push_back(
+          number(count, fmt::format("{}.counts[{}]", path,
+                                    histogram.counts.size() - static_cast<std::size_t>(from))));
+    }
+    histogram.counts.resize(buckets, 0.0);
+    return histogram;
   }
 
   Histogram with_counts(Histogram histogram, const Json& object, const std::string& path) {
@@ -310,10 +345,23 @@ std::string list(const std::vector<double>& numbers) {
   return "[" + out + "]";
 }
 
+/// A sketch's counts, without the zeros around them.
+std::string inner_counts(const std::vector<double>& counts) {
+  auto is_told = [](double n) { return n != 0 || std::signbit(n); };
+  auto first = std::find_if(counts.begin(), counts.end(), is_told);
+  auto last = std::find_if(counts.rbegin(), std::make_reverse_iterator(first), is_told).base();
+  return fmt::format("\"from\":{},\"counts\":{}", first == last ? 0 : first - counts.begin(),
+                     list({first, last}));
+}
+
 /// Without its bounds when they are those of `whole`.
 std::string histogram(const Histogram& h, const std::optional<Histogram>& whole) {
-  std::string le = whole && whole->bounds == h.bounds ? "" : "\"le\":" + list(h.bounds) + ",";
-  return "\"latency\":{" + le + "\"counts\":" + list(h.counts) + "}";
+  bool is_sketch = h.bounds == sketch_bounds();
+  std::string le = whole && whole->bounds == h.bounds ? ""
+                   : is_sketch                        ? "\"le\":\"sketch\","
+                                                      : "\"le\":" + list(h.bounds) + ",";
+  std::string counts = is_sketch ? inner_counts(h.counts) : "\"counts\":" + list(h.counts);
+  return "\"latency\":{" + le + counts + "}";
 }
 
 std::string pod(const PodCounts& pod, const std::optional<Histogram>& whole) {

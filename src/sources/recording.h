@@ -11,10 +11,12 @@
 //              "values":{"memory":1.5e8}}}
 // `le` are bucket bounds in seconds, ascending. `counts` are per bucket, not cumulative; the last
 // one lies above the last bound, so there is one more count than bounds. A last bound of "+Inf" or
-// null may be written out, then there are as many. A pod's latency without `le` is at its version's
-// bounds. `age` is in seconds. `values` are the deployment's own metrics, finite numbers in the
-// order of the policy. What a block may do without (davy/block.h) may be left out; no key may stand
-// twice; blank lines are skipped. A line has at most 1 MiB.
+// null may be written out, then there are as many. Neither the bounds of a sketch (davy/sketch.h)
+// are written out nor the zeros around its counts: {"le":"sketch","from":402,"counts":[3,0,8]}.
+// A pod's latency without `le` is at its version's bounds. `age` is in seconds. `values` are the
+// deployment's own metrics, finite numbers in the order of the policy. What a block may do without
+// (davy/block.h) may be left out; no key may stand twice; blank lines are skipped. A line has at
+// most 1 MiB.
 // Threading: pure. Failure: the first line that is wrong, as `file:line: what is wrong (what would
 // be right)`.
 #pragma once

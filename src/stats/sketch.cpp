@@ -34,12 +34,21 @@ const std::array<double, Sketch::kBuckets + 1>& Sketch::bounds() {
   return all;
 }
 
-void Sketch::insert_outside(double seconds) {
-  if (std::isnan(seconds) || seconds < 0) {
-    ++rejected_;
-  } else {
-    ++(seconds <= kSmallest ? underflow_ : overflow_);
-  }
+void Sketch::insert(double seconds, std::uint64_t times) {
+  std::uint64_t above = std::bit_cast<std::uint64_t>(seconds) - kSmallestBits - 1;
+  if (above >= kRange) return insert_outside(seconds, times);
+  std::size_t i = bucket(above);
+  if (times > kFull - at(i)) return fill(i);
+  std::uint64_t n = at(i) + times;
+  low_[i] = static_cast<std::uint32_t>(n);
+  high_[i] = static_cast<std::uint16_t>(n >> 32);
+}
+
+void Sketch::insert_outside(double seconds, std::uint64_t times) {
+  bool is_none = std::isnan(seconds) || seconds < 0;
+  std::uint64_t& n = is_none ? rejected_ : seconds <= kSmallest ? underflow_ : overflow_;
+  is_saturated_ |= times > kMost - n;
+  n += std::min(times, kMost - n);
 }
 
 /// The low half has just gone round.

@@ -7,6 +7,7 @@ using namespace davy;
 TEST_CASE("quoting makes hostile bytes harmless and cuts long ones") {
   CHECK(text::quoted("a\nb") == "\"a\\x0ab\"");
   CHECK(text::quoted("\xff") == "\"\\xff\"");
+  CHECK(text::quoted("\xc2\x9b\xc2\xa0") == "\"\\xc2\\x9b\xc2\xa0\"");  // U+009B begins a sequence
   CHECK(text::quoted("say \"hi\"") == "\"say \\\"hi\\\"\"");
   CHECK(text::quoted(std::string(1000, 'x')).size() < 100);
 }

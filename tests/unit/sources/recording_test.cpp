@@ -8,6 +8,8 @@
 #include <random>
 #include <sstream>
 
+#include "davy/sketch.h"
+
 using namespace davy;
 
 namespace {
@@ -296,6 +298,47 @@ TEST_CASE("a block that is written reads back to the same bits") {
     CHECK(same((*back)[i].baseline, blocks[i].baseline));
     CHECK(same((*back)[i].canary, blocks[i].canary));
   }
+}
+
+TEST_CASE("the bounds of a sketch are not written out, nor the zeros around its counts") {
+  Sketch sketch;
+  for (double value : {0.1, 0.1, 0.104}) sketch.insert(value);
+  Block block;
+  block.t = 5;
+  block.dt = 5;
+  block.baseline.latency = Sketch().histogram();
+  block.canary.latency = sketch.histogram();
+  block.canary.pods = {{.id = "a", .latency = sketch.histogram()}};
+  std::string line = source::recording_line(block);
+  CHECK(
+      line ==
+      R"({"t":5,"dt":5,"baseline":{"requests":0,"errors":0,"latency":{"le":"sketch","from":0,"counts":[]}},)"
+      R"("canary":{"requests":0,"errors":0,"latency":{"le":"sketch","from":584,"counts":[2,0,1]},)"
+      R"("pods":[{"id":"a","requests":0,"errors":0,"latency":{"from":584,"counts":[2,0,1]}}]}})");
+  auto back = read(line);
+  REQUIRE(back);
+  CHECK(same((*back)[0].baseline, block.baseline));
+  CHECK(same((*back)[0].canary, block.canary));
+  sketch.insert(0);
+  sketch.insert(1e9);
+  block.canary.latency = sketch.histogram();
+  back = read(source::recording_line(block));
+  REQUIRE(back);
+  CHECK(same((*back)[0].canary, block.canary));
+
+  auto wrong = [](const std::string& latency) {
+    return wrong_canary(R"({"requests":9,"errors":0,"latency":)" + latency + "}");
+  };
+  CHECK(wrong(R"({"le":"sketch","from":0,"counts":[1]})") == "");
+  std::string no_part =
+      "run.ndjson:3: canary.latency has no list of counts that is part of a sketch's 1157 from ";
+  CHECK(wrong(R"({"le":"sketch","from":1157,"counts":[1]})") == no_part + "1157 on");
+  CHECK(wrong(R"({"le":"sketch","from":0.5,"counts":[1]})") == no_part + "0.5 on");
+  CHECK(wrong(R"({"le":"sketch","from":3})") == no_part + "3 on");
+  CHECK(wrong(R"({"le":"sketch","from":-3,"counts":[1]})") ==
+        "run.ndjson:3: canary.latency.from is -3 (from 0 to 1e+15 would be right)");
+  CHECK(wrong(R"({"le":"sketch","from":7,"counts":[1,-1]})") ==
+        "run.ndjson:3: canary.latency.counts[1] is -1 (from 0 to 1e+15 would be right)");
 }
 
 TEST_CASE("a line is short and stands on one line") {

@@ -245,3 +245,32 @@ TEST_CASE("bytes that no sketch writes are told") {
   CHECK(wrong({1, 0, '\x80', 0, 0, 0}) ==
         "a sketch that makes no sense at byte 4");  // 0 in 2 bytes
 }
+
+TEST_CASE("a value inserted many times at once is that value inserted as often") {
+  for (double value : {0.0, 1e-7, 0.012, 1.0, 9000.0, kInfinity, -1.0, std::nan("")}) {
+    Sketch once = of({value, 0.5, value, value});
+    Sketch many = of({0.5});
+    many.insert(value, 3);
+    CAPTURE(value);
+    CHECK(once == many);
+    many.insert(value, 0);
+    CHECK(once == many);
+  }
+}
+
+TEST_CASE("a value inserted more often than a sketch can count fills its place, and says so") {
+  constexpr std::uint64_t full = (std::uint64_t{1} << 48) - 1;
+  Sketch sketch;
+  sketch.insert(0.5, full);
+  CHECK_FALSE(sketch.saturated());
+  CHECK(sketch.count() == full);
+  sketch.insert(0.5, 2);
+  CHECK(sketch.saturated());
+  CHECK(sketch.count() == full);
+  Sketch outside;
+  outside.insert(0, std::uint64_t{1} << 62);
+  CHECK_FALSE(outside.saturated());
+  outside.insert(0, 1);
+  CHECK(outside.saturated());
+  CHECK(outside.underflow() == std::uint64_t{1} << 62);
+}
