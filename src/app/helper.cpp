@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/files.h"
 #include "base/helper_wire.h"
 #include "base/helpers.h"
 #include "net/means.h"
@@ -24,6 +25,10 @@ class HelperProgram {
     if (!request) return "";
     if (const auto* name = std::get_if<wire::LookUp>(&*request))
       return wire::write(net::look_up_here(name->host, Deadline(Time::never())));
+    if (const auto* find = std::get_if<wire::FindFiles>(&*request))
+      return wire::write(files::find_here(find->pattern));
+    if (const auto* file = std::get_if<wire::ReadFile>(&*request))
+      return wire::write(files::read_here(file->path, file->from));
     return wire::write(run(std::get<wire::RunProbe>(*request)));
   }
 

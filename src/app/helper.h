@@ -1,7 +1,8 @@
 // The helper program: what this binary is when davy has started it to do what may hang.
 //
-// Serves two requests until its parent is gone: run a probe once, look up a name. Whatever hangs
-// here is killed from outside; see base/helpers.h. Threading: one thread, and the watchdog's.
+// Serves requests until its parent is gone: run a probe once, look up a name, find and read files.
+// Whatever hangs here is killed from outside; see base/helpers.h. Threading: one thread, and the
+// watchdog's.
 #pragma once
 
 #include <optional>

@@ -101,6 +101,16 @@ std::string write(const Request& request) {
     a(host);
     return a.bytes();
   }
+  if (const FindFiles* find = std::get_if<FindFiles>(&request)) {
+    std::string pattern = find->pattern;
+    a(pattern);
+    return a.bytes();
+  }
+  if (const ReadFile* read = std::get_if<ReadFile>(&request)) {
+    ReadFile copy = *read;
+    a(copy.path, copy.from);
+    return a.bytes();
+  }
   RunProbe run = std::get<RunProbe>(request);
   a(run.kind, run.check, run.deadline.since_boot, run.is_traced);
   write_options(a, run.options);
@@ -115,6 +125,16 @@ std::optional<Request> read_request(const std::string& bytes) {
     LookUp name;
     a(name.host);
     return whole(a, Request(std::move(name)));
+  }
+  if (what == 2) {
+    FindFiles find;
+    a(find.pattern);
+    return whole(a, Request(std::move(find)));
+  }
+  if (what == 3) {
+    ReadFile read;
+    a(read.path, read.from);
+    return whole(a, Request(std::move(read)));
   }
   if (what != 0) return std::nullopt;
   RunProbe run;
@@ -150,6 +170,34 @@ std::optional<LookedUp> read_looked_up(const std::string& bytes) {
   a(answer.kind, answer.addresses, answer.why);
   if (answer.kind < LookedUp::Kind::Found || answer.kind > LookedUp::Kind::Unable) a.fail();
   return whole(a, std::move(answer));
+}
+
+std::string write(const files::Sight& sight) {
+  Archive a = Archive::writer();
+  files::Sight copy = sight;
+  a(copy);
+  return a.bytes();
+}
+
+std::string write(const files::Part& part) {
+  Archive a = Archive::writer();
+  files::Part copy = part;
+  a(copy);
+  return a.bytes();
+}
+
+std::optional<files::Sight> read_sight(const std::string& bytes) {
+  Archive a = Archive::reader(bytes);
+  files::Sight sight;
+  a(sight);
+  return whole(a, std::move(sight));
+}
+
+std::optional<files::Part> read_part(const std::string& bytes) {
+  Archive a = Archive::reader(bytes);
+  files::Part part;
+  a(part);
+  return whole(a, std::move(part));
 }
 
 }  // namespace wire

@@ -1,15 +1,17 @@
-// What is said between davy and its helpers: requests, outcomes and looked-up names as bytes.
+// What is said between davy and its helpers: requests and their answers as bytes.
 //
 // Why: both ends are the same program, so the bytes are Archive's and carry no version.
 // Threading: pure functions. Failure: bytes that cannot be what the other function wrote give
 // nothing; the helper that sent them is killed.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "base/files.h"
 #include "davy/probe.h"
 
 namespace davy::wire {
@@ -26,6 +28,17 @@ struct RunProbe {
 /// One name to look up.
 struct LookUp {
   std::string host;
+};
+
+/// Files whose path matches.
+struct FindFiles {
+  std::string pattern;
+};
+
+/// The bytes of a file from there on, as many as fit into an answer.
+struct ReadFile {
+  std::string path;
+  std::uint64_t from = 0;
 };
 
 struct Ran {
@@ -45,16 +58,20 @@ struct LookedUp {
   std::string why;  // in the system's words, unless found
 };
 
-using Request = std::variant<RunProbe, LookUp>;
+using Request = std::variant<RunProbe, LookUp, FindFiles, ReadFile>;
 
 std::string write(const Request& request);
 std::string write(const Ran& ran);
 std::string write(const LookedUp& answer);
+std::string write(const files::Sight& sight);
+std::string write(const files::Part& part);
 /// The same settings give the same bytes: a helper remembers its probes by them.
 std::string write(const Options& options);
 
 std::optional<Request> read_request(const std::string& bytes);
 std::optional<Ran> read_ran(const std::string& bytes);
 std::optional<LookedUp> read_looked_up(const std::string& bytes);
+std::optional<files::Sight> read_sight(const std::string& bytes);
+std::optional<files::Part> read_part(const std::string& bytes);
 
 }  // namespace davy::wire

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <climits>
 #include <ctime>
+#include <vector>
 
 #include "base/text.h"
 #include "net/resolver.h"
@@ -105,6 +107,54 @@ std::string last_error() {
   return reason == nullptr ? "the peer closed the connection" : reason;
 }
 
+using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
+using X509Ptr = std::unique_ptr<X509, decltype(&X509_free)>;
+
+Bio bio_of(const std::string& pem) {
+  return {BIO_new_mem_buf(pem.data(), clamped(pem.size())), &BIO_free};
+}
+
+/// Without this, OpenSSL would ask for a key's password at the terminal.
+int no_password(char*, int, int, void*) {
+  return 0;
+}
+
+/// Every certificate of the text; none when it holds what is not one.
+std::vector<X509Ptr> certificates_of(const std::string& pem) {
+  std::vector<X509Ptr> all;
+  Bio bio = bio_of(pem);
+  while (X509* one = PEM_read_bio_X509(bio.get(), nullptr, &no_password, nullptr))
+    all.emplace_back(one, &X509_free);
+  // The end of the text is an error to it, too.
+  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) return {};
+  if (!all.empty()) ERR_clear_error();
+  return all;
+}
+
+bool trust(SSL_CTX* context, const std::string& pem) {
+  std::vector<X509Ptr> all = certificates_of(pem);
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  return !all.empty() && std::all_of(all.begin(), all.end(), [&](const X509Ptr& one) {
+    return X509_STORE_add_cert(store, one.get()) == 1;
+  });
+}
+
+/// The first certificate is our own, the others lead to its authority.
+bool show(SSL_CTX* context, const std::string& pem) {
+  std::vector<X509Ptr> all = certificates_of(pem);
+  if (all.empty() || SSL_CTX_use_certificate(context, all[0].get()) != 1) return false;
+  return std::all_of(all.begin() + 1, all.end(), [&](const X509Ptr& one) {
+    return SSL_CTX_add1_chain_cert(context, one.get()) == 1;
+  });
+}
+
+bool use_key(SSL_CTX* context, const std::string& pem) {
+  Bio bio = bio_of(pem);
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      PEM_read_bio_PrivateKey(bio.get(), nullptr, &no_password, nullptr), &EVP_PKEY_free);
+  return key && SSL_CTX_use_PrivateKey(context, key.get()) == 1;
+}
+
 }  // namespace
 
 std::unique_ptr<ByteStream> plain_stream(int fd) {
@@ -130,20 +180,30 @@ TlsContext::TlsContext(TlsSettings settings) : state_(std::make_unique<State>())
     SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(list.data()),
                             static_cast<unsigned int>(list.size()));
   }
-  auto need = [&](int ok, const std::string& file) {
-    if (ok != 1 && state_->trouble.empty()) state_->trouble = file + ": " + last_error();
+  SSL_CTX_set_default_passwd_cb(context, &no_password);
+  ERR_clear_error();
+  auto need = [&](bool ok, const std::string& file) {
+    if (!ok && state_->trouble.empty()) state_->trouble = file + ": " + last_error();
   };
   if (how.verify != TlsSettings::Verify::No) {
-    if (how.ca_file.empty()) {
-      SSL_CTX_set_default_verify_paths(context);
+    if (!how.ca_pem.empty()) {
+      need(trust(context, how.ca_pem), how.ca_file);
+    } else if (!how.ca_file.empty()) {
+      need(SSL_CTX_load_verify_locations(context, how.ca_file.c_str(), nullptr) == 1, how.ca_file);
     } else {
-      need(SSL_CTX_load_verify_locations(context, how.ca_file.c_str(), nullptr), how.ca_file);
+      SSL_CTX_set_default_verify_paths(context);
     }
   }
   if (how.verify == TlsSettings::Verify::Yes) SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   if (how.cert_file.empty()) return;
-  need(SSL_CTX_use_certificate_chain_file(context, how.cert_file.c_str()), how.cert_file);
-  need(SSL_CTX_use_PrivateKey_file(context, how.key_file.c_str(), SSL_FILETYPE_PEM), how.key_file);
+  if (how.cert_pem.empty()) {
+    need(SSL_CTX_use_certificate_chain_file(context, how.cert_file.c_str()) == 1, how.cert_file);
+    need(SSL_CTX_use_PrivateKey_file(context, how.key_file.c_str(), SSL_FILETYPE_PEM) == 1,
+         how.key_file);
+  } else {
+    need(show(context, how.cert_pem), how.cert_file);
+    need(use_key(context, how.key_pem), how.key_file);
+  }
 }
 
 const std::string& TlsContext::trouble() const {

@@ -53,6 +53,10 @@ struct TlsSettings {
   std::string ca_file{};    // the authorities, as PEM; "" = the system's
   std::string cert_file{};  // who we are, for peers that ask (mTLS); "" = nobody
   std::string key_file{};
+  // The files' texts, for who reads them himself; their names are then for messages only.
+  std::string ca_pem{};
+  std::string cert_pem{};
+  std::string key_pem{};
   std::string protocol{};  // ALPN, such as "h2"; "" = not said
 };
 

@@ -99,3 +99,26 @@ TEST_CASE("bytes that were cut, lengthened or changed at any place are read with
     wire::read_request(changed);
   }
 }
+
+TEST_CASE("requests for files and their answers arrive as they were sent") {
+  auto find = wire::read_request(wire::write(wire::Request(wire::FindFiles{"/etc/sd/*.json"})));
+  REQUIRE(find);
+  CHECK(std::get<wire::FindFiles>(*find).pattern == "/etc/sd/*.json");
+  auto read = wire::read_request(wire::write(wire::Request(wire::ReadFile{"/etc/x", 4711})));
+  REQUIRE(read);
+  CHECK(std::get<wire::ReadFile>(*read).path == "/etc/x");
+  CHECK(std::get<wire::ReadFile>(*read).from == 4711);
+
+  files::Stamp stamp{1, 2, 3, -4, 5};
+  auto sight = wire::read_sight(wire::write(files::Sight{{{"/etc/x", stamp, true}}, "why"}));
+  REQUIRE(sight);
+  CHECK(sight->files.at(0).path == "/etc/x");
+  CHECK(sight->files.at(0).stamp == stamp);
+  CHECK(sight->files.at(0).is_fresh);
+  CHECK(sight->trouble == "why");
+  std::string bytes = wire::write(files::Part{stamp, std::string("a\0b", 3), ""});
+  auto part = wire::read_part(bytes);
+  REQUIRE(part);
+  CHECK(part->bytes == std::string("a\0b", 3));
+  CHECK_FALSE(wire::read_part(bytes.substr(0, bytes.size() - 1)));
+}
