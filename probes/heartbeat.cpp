@@ -2,7 +2,8 @@
 //
 // Fails when it has not reported for longer than `ttl`, or has reported a failure. Until it has
 // reported for the first time it has `ttl` from the check's first run; nothing is known till then.
-// Asks nobody and never blocks: reports come to davy by HTTP (see include/davy/heartbeats.h).
+// Asks nobody and never blocks: reports come to davy by HTTP, or as service checks to a statsd
+// source (see include/davy/heartbeats.h).
 
 #include <fmt/format.h>
 #include <algorithm>

@@ -196,6 +196,15 @@ void StatsdIntake::learn(std::string_view line, const Key& key) {
 }
 
 void StatsdIntake::learn(const StatsdMetric& metric, const Key& key) {
+  // A timestamp makes every line another one.
+  bool is_worth_it = !key.is_known && !metric.has_timestamp;
+  if (rules_.names.find(metric.name) == rules_.names.end()) {
+    names_.see_other(metric);
+    // What counts for nothing leaves room for what does.
+    if (is_worth_it && table_.size() < rules_.max_series / 2)
+      (void)table_.insert(key.hash, key.name, key.rest, {.type = metric.type});
+    return;
+  }
   StatsdMeaning meaning = meaning_of(metric, rules_);
   see(metric, meaning);
   StatsdAction action = action_for(metric, meaning);
@@ -205,10 +214,9 @@ void StatsdIntake::learn(const StatsdMetric& metric, const Key& key) {
     refuse(metric, "and it cannot have the value " + text::quoted(metric.values, kLongestValue));
     return;
   }
-  bool has_no_room =
-      action.instance != nullptr && action.gauge == nullptr && !meaning.gauges.empty();
-  // What is refused is to be told again; a timestamp makes every line another one.
-  if (key.is_known || is_refused || has_no_room || metric.has_timestamp) return;
+  bool has_room = action.instance == nullptr || action.gauge != nullptr || meaning.gauges.empty();
+  // What is refused is to be told again.
+  if (is_refused || !has_room || !is_worth_it) return;
   if (!table_.insert(key.hash, key.name, key.rest, action))
     remark(open_.unremembered, [&] { return text::quoted(metric.name); });
 }
@@ -360,7 +368,7 @@ void StatsdIntake::forget(Time now) {
   });
   bool is_crowded = table_.is_full() && now - emptied_ >= kFullTable;
   if (before == instances_.size() + gauges_.size() && !is_crowded) return;
-  table_.clear();  // it may point to what is gone
+  empty_table();  // it may point to what is gone
   emptied_ = now;
 }
 

@@ -118,6 +118,8 @@ class StatsdIntake {
 
   const StatsdRules& rules() const { return rules_; }
   std::size_t remembered() const { return table_.size(); }
+  /// What is remembered is decided anew; the counts stay the same.
+  void empty_table() { table_.clear(); }
 
   /// What was saved under other rules, or makes no sense, makes the archive fail. `now` = when it
   /// is saved or loaded.

@@ -38,13 +38,16 @@ std::optional<StatsdType> type_of(std::string_view text) {
   return std::nullopt;
 }
 
-void read_tags(std::string_view text, std::vector<Label>& tags) {
-  while (!text.empty()) {
+/// False when they are too many: a line of 64 KiB could hold thousands, each to be looked at.
+bool read_tags(std::string_view text, std::vector<Label>& tags) {
+  constexpr std::size_t kMostTags = 256;
+  while (!text.empty() && tags.size() <= kMostTags) {
     std::string_view tag = take_until(text, ',');
     if (tag.empty()) continue;
     std::string_view name = take_until(tag, ':');
     if (!name.empty()) tags.push_back({name, tag});
   }
+  return tags.size() <= kMostTags;
 }
 
 /// `c:...`, `e:...`, `card:...`: a short word of small letters.
@@ -66,7 +69,7 @@ std::string_view read_part(std::string_view part, StatsdMetric& metric) {
   if (part.empty()) return "";
   metric.is_dogstatsd = true;
   if (part.starts_with('#')) {
-    read_tags(part.substr(1), metric.tags);
+    if (!read_tags(part.substr(1), metric.tags)) return "more than 256 tags";
     return has_control(part) ? "a control character in the tags" : "";
   }
   if (part.starts_with('T')) {

@@ -109,6 +109,11 @@ Result<StatsdRules> StatsdRules::compile(const RequestSeries& series,
   rules.series = std::move(*compiled);
   for (Selector& histogram : rules.series.histogram)  // StatsD has no series per bucket
     histogram.name.resize(histogram.name.size() - kBucketSuffix.size());
+  for (const auto* selectors :
+       {&rules.series.counter, &rules.series.errors, &rules.series.histogram}) {
+    for (const Selector& selector : *selectors) rules.names.insert(selector.name);
+  }
+  for (const Rules::Value& value : rules.series.values) rules.names.insert(value.series.name);
   for (Side side : kSides) {
     if (settings.one_version) break;
     const std::string& text = settings.when[index(side)];

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,7 @@ struct StatsdRules {
   std::vector<std::string> version_tags;                           // that they look at
   std::string instance_tag;                                        // "" = none
   std::map<std::string, std::string, std::less<>> service_checks;  // name -> heartbeat check
+  std::set<std::string, std::less<>> names;  // of all that may count for something
   std::size_t max_series = 0;
   bool one_version = false;
   std::string text;  // what its counts depend on, as it was written

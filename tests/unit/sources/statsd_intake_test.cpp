@@ -440,6 +440,20 @@ TEST_CASE("a bomb of tags is bounded, and every line of it counts") {
   CHECK(span.portions.size() == 1);
 }
 
+TEST_CASE("series that count for nothing leave room for those that do") {
+  World world;
+  world.with.max_series = 100;
+  for (int i = 0; i < 500; ++i) world.take(fmt::format("elsewhere:1|c|#version:v2,id:{}", i));
+  CHECK(world.intake().remembered() == 50);
+  for (int i = 0; i < 50; ++i) world.take(fmt::format("requests.count:1|c|#version:v2,id:{}", i));
+  CHECK(world.intake().remembered() == 100);
+  world.take("elsewhere:x|c|#version:v2,id:1\nelsewhere:x|c|#version:v2,id:400");
+  StatsdSpan span = world.span();
+  CHECK(span.unremembered.times == 0);
+  CHECK(span.malformed.times == 2);
+  CHECK(requests(span, V2) == 50);
+}
+
 TEST_CASE("a table full of the past makes room once a minute") {
   World world;
   world.with.max_series = 10;

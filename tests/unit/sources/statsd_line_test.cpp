@@ -161,6 +161,11 @@ TEST_CASE("what is wrong with a line is said") {
   CHECK(wrong("a:1|c|Tnow") == "the timestamp is no number of seconds");
   CHECK(wrong("a:1|c|T") == "the timestamp is no number of seconds");
   CHECK(wrong("a:1|c|hello") == "an unknown part after the type");
+  std::string tags;
+  for (int i = 0; i < 256; ++i) tags += ",t:1";
+  CHECK(wrong("a:1|c|#" + tags) == "nothing");
+  CHECK(wrong("a:1|c|#" + tags + ",t:1") == "more than 256 tags");
+  CHECK(wrong("a:1|c|#" + tags + "|#t:1") == "more than 256 tags");
   CHECK(wrong("a:1|c|#x:\x01") == "a control character in the tags");
   CHECK(wrong("\x80\xff\xfe") == "no colon after a name");
 }
