@@ -22,7 +22,6 @@ constexpr Duration kLongestPause = 3s;      //
 constexpr Duration kLeastForAnswer = 50ms;  // that must be left after a pause
 constexpr Duration kLongestWait = 10min;    // that a Retry-After is kept
 constexpr std::size_t kShown = 200;         // bytes of the server's own words
-constexpr double kLatest = 1e11;            // seconds since 1970 that can be a time of day
 
 std::string percent_encoded(std::string_view s) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
@@ -159,7 +158,7 @@ Result<double> PromClient::server_time(const Call& call) {
   FirstTime time;
   Result<PromAnswer> answer = query("vector(1)", std::nullopt, time, call);
   if (!answer) return answer.error();
-  if (!time.t || !(*time.t > 0 && *time.t < kLatest)) {
+  if (!time.t || !(*time.t > 0 && *time.t < kLatestTime)) {
     ++events_["bad_answers"];
     return Error{name_ + ": its answer to vector(1) tells no time"};
   }

@@ -372,12 +372,15 @@ void PromTable::take(const PromSeries& series) {
     else
       kept.labels.push_back({name, value});
   }
+  auto follows = [](double t, const auto& before) {
+    return t > (before.empty() ? 0 : before.back().t) && t < kLatestTime;
+  };
   for (const PromSample& sample : series.samples) {
-    if (kept.samples.empty() || sample.t > kept.samples.back().t) kept.samples.push_back(sample);
+    if (follows(sample.t, kept.samples)) kept.samples.push_back(sample);
   }
   for (const PromHistogram& sample : series.histograms) {
-    bool is_later = kept.histograms.empty() || sample.t > kept.histograms.back().t;
-    if (is_later && !std::isnan(sample.count)) kept.histograms.push_back(sample);
+    if (follows(sample.t, kept.histograms) && !std::isnan(sample.count))
+      kept.histograms.push_back(sample);
   }
 }
 

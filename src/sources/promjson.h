@@ -21,6 +21,9 @@
 
 namespace davy::source {
 
+/// Seconds since 1970 that are no time of day any more (the year 2223): nanoseconds end soon after.
+inline constexpr double kLatestTime = 8e9;
+
 struct PromSample {
   double t = 0;  // seconds since 1970
   double value = 0;

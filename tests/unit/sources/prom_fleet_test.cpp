@@ -402,10 +402,10 @@ TEST_CASE("a series that ended is not what it was") {
   CHECK(second.block->canary.values.at(0).value == 4);
 }
 
-TEST_CASE("samples that are not later than the one before are left out") {
+TEST_CASE("samples that are not later than the one before, or of no possible time, are left out") {
   PromTable table;
   std::vector<Label> labels = {{"__name__", "n"}};
-  Samples samples = {{100, 1}, {100, 2}, {90, 3}, {110, 4}};
+  Samples samples = {{-5, 1}, {0, 1}, {100, 1}, {100, 2}, {90, 3}, {110, 4}, {1e10, 5}};
   table.take({labels, samples, {}});
   CHECK(table.series().front().samples == Samples{{100, 1}, {110, 4}});
   table.begin();
