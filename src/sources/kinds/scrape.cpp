@@ -17,6 +17,7 @@
 #include "base/workers.h"
 #include "davy/source.h"
 #include "net/means.h"
+#include "sources/page_reader.h"
 #include "sources/rounds.h"
 #include "sources/slot.h"
 #include "sources/target_list.h"
@@ -31,10 +32,15 @@ struct Settings {
   std::size_t max_series = 0;
 };
 
-/// One instance's connection. Used by one worker at a time: `is_busy` says so.
+/// One instance's connection, and what is known of its page. Used by one worker at a time:
+/// `is_busy` says so.
 struct Connection {
-  Connection(const net::Url& url, net::HttpOptions options) : client(url, std::move(options)) {}
+  Connection(const net::Url& url, net::HttpOptions options, std::shared_ptr<const Rules> of,
+             const std::vector<Share>& shares, std::size_t max_series)
+      : client(url, std::move(options)), rules(std::move(of)), page(*rules, shares, max_series) {}
   net::HttpClient client;
+  const std::shared_ptr<const Rules> rules;
+  PageReader page;
   std::atomic<bool> is_busy = false;
 };
 
@@ -42,21 +48,32 @@ struct Connection {
 struct Errand {
   std::shared_ptr<Connection> connection;
   std::shared_ptr<Slot<Result<Reading>>> answer = std::make_shared<Slot<Result<Reading>>>();
-  std::shared_ptr<const Rules> rules;
-  std::vector<Share> shares;
   std::string path;
-  std::size_t max_series;
 };
 
 Result<Reading> ask(const Errand& errand, const Call& call) {
+  PageReader& page = errand.connection->page;
+  bool has_begun = false;
+  auto begin_once = [&](const net::HttpResponse& head) {
+    if (!std::exchange(has_begun, true)) page.begin(head.content_type);
+  };
   net::HttpRequest request{.target = errand.path,
-                           .headers = {{"Accept", "text/plain;version=0.0.4,*/*;q=0.1"}}};
+                           .headers = {{"Accept", std::string(page.accept())}}};
+  request.on_body = [&](const net::HttpResponse& head, std::string_view piece) {
+    begin_once(head);
+    if (head.status == 200) page.feed(piece);
+    return true;
+  };
   auto answer = errand.connection->client.call(request, call);
-  if (const auto* error = std::get_if<net::HttpError>(&answer)) return Error{error->what};
+  if (const auto* error = std::get_if<net::HttpError>(&answer)) {
+    page.forget_format();  // what answers next may be another process
+    return Error{error->what};
+  }
   const net::HttpResponse& response = std::get<net::HttpResponse>(answer);
   if (response.status != 200)
     return Error{fmt::format("answered {} (200 would be right)", response.status)};
-  return read_metrics(response.body, *errand.rules, errand.shares, errand.max_series);
+  begin_once(response);  // an empty page
+  return page.finish();
 }
 
 class Scrape final : public Source {
@@ -124,17 +141,14 @@ class Scrape final : public Source {
     if (connection == nullptr) {
       connection = std::make_shared<Connection>(
           instance.target->url,
-          net::HttpOptions{.max_body = settings_.max_body, .connect_to = instance.address});
+          net::HttpOptions{.max_body = settings_.max_body, .connect_to = instance.address}, rules_,
+          instance.target->shares, settings_.max_series);
     }
     if (connection->is_busy) {
       answer.reading = Error{"is still busy with the last round"};
       return nullptr;
     }
-    Errand errand{.connection = connection,
-                  .rules = rules_,
-                  .shares = instance.target->shares,
-                  .path = instance.target->url.target,
-                  .max_series = settings_.max_series};
+    Errand errand{.connection = connection, .path = instance.target->url.target};
     connection->is_busy = true;
     bool is_taken = ctx.workers.submit([errand, call = Call{deadline, ctx.net}] {
       Result<Reading> reading = ask(errand, call);
