@@ -1,5 +1,6 @@
-"""What run.py and hung.py share: free ports, and processes with what they cost."""
+"""What run.py, hung.py and start.py share: free ports, and processes with what they cost."""
 
+import json
 import os
 import signal
 import socket
@@ -70,3 +71,23 @@ class Process:
     def status(self, key):
         with open(f"/proc/{self.process.pid}/status") as f:
             return next(int(line.split()[1]) for line in f if line.startswith(key + ":"))
+
+
+class Target:
+    """The server that is probed, see target.cpp."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def say(self, order):
+        self.process.stdin.write(order + "\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        self.say("end")
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()

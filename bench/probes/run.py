@@ -20,31 +20,11 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from processes import Process, fetch, free_port, wait_for_port
+from processes import Process, Target, fetch, free_port, wait_for_port
 
 
 def address(i):
     return f"127.0.{i // 250}.{1 + i % 250}"  # as in kubelet_mimic.go
-
-
-class Target:
-    """The server that is probed, see target.cpp."""
-
-    def __init__(self, program):
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
-
-    def say(self, order):
-        self.process.stdin.write(order + "\n")
-        self.process.stdin.flush()
-
-    def end(self):
-        self.say("end")
-        return json.loads(self.process.stdout.readline())
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 # Each prober starts what it needs and returns the process that counts, and how late runs start if

@@ -129,10 +129,11 @@ Libpq libpq;
 
 }  // namespace
 
-Result<Done> load_libpq() {
+Result<Done> load_libpq(const Call& call) {
   static Guarded<bool> is_loaded;
   auto loaded = is_loaded.lock();
   if (*loaded) return Done{};
+  Step step(call, "load libpq");
   void* library = dlopen("libpq.so.5", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
     return Error{std::string("libpq.so.5 cannot be loaded: ") + dlerror() + " (install libpq5)"};

@@ -7,11 +7,13 @@
 // Failure: an Error that says what is not installed; asked again, it looks again.
 #pragma once
 
+#include "davy/call.h"
 #include "davy/result.h"
 
 namespace davy::net {
 
-/// REQUIRES: has succeeded before any function of libpq or libpqxx is called.
-Result<Done> load_libpq();
+/// Takes some milliseconds the first time. REQUIRES: has succeeded before any function of libpq or
+/// libpqxx is called.
+Result<Done> load_libpq(const Call& call);
 
 }  // namespace davy::net

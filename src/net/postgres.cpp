@@ -259,7 +259,7 @@ std::optional<PostgresError> PostgresClient::begin(const Call& call) {
 
 /// Tries the host's addresses in turn, each with its share of the time.
 std::optional<PostgresError> PostgresClient::connect(const Call& call) {
-  if (Result<Done> loaded = load_libpq(); !loaded)
+  if (Result<Done> loaded = load_libpq(call); !loaded)
     return PostgresError{"no_libpq", name_ + ": " + loaded.error().what, false, true};
   PostgresDsn dsn = dsn_;
   std::vector<std::string> addresses = {""};
