@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What it costs davy to take StatsD, beside a program that only receives the packets. Prints Markdown.
 
-drain    the server is stopped, packets are queued in its socket (enlarged from outside, which needs
-         root), and it goes on: CPU of all its threads until the queue is empty. No wake-ups, no waiting.
-paced    50,000 packets a second with 1 metric, or 10,000 with 30: CPU, in percent of one core.
-maximum  as fast as one sender can, for some seconds: what was lost.
+drain      the server is stopped, packets are queued in its socket (enlarged from outside, which needs
+           root), and it goes on: CPU of all its threads until the queue is empty. No wake-ups, no waiting.
+paced      50,000 packets a second with 1 metric, or 10,000 with 30: CPU, in percent of one core.
+maximum    as fast as one sender can, for some seconds: what was lost.
+loss-free  the highest rate, in steps of 50,000 packets a second, at which nothing is lost for a second (davy only).
 
 davy is the real agent with the source statsd; the sums of its counters are compared with what was
 sent, each time. The two take turns, so that a noisy machine is noisy for both; a row is the median
@@ -35,7 +36,7 @@ SERIES = 1000  # as in blast.cpp
 DIFFERENT = 4096
 SO_RCVBUFFORCE = 33
 PIDFD_GETFD = 438  # the number of the system call
-TESTS = ["drain", "paced", "maximum"]
+TESTS = ["drain", "paced", "maximum", "loss-free"]
 
 
 def free_udp_port():
@@ -198,6 +199,14 @@ def measure(args, make, test, dialect, lines, packets, rate):
         return row
 
 
+def highest_without_loss(args, dialect, lines):
+    for rate in range(800_000, 0, -50_000):
+        row = measure(args, davy, "paced", dialect, lines, rate, rate)
+        if row["lost"] == 0:
+            return row
+    raise RuntimeError("packets are lost at any rate")
+
+
 def table(results):
     print(
         "| test | traffic | server | CPU ns/metric (least-most) | CPU ns/packet | CPU % of a core |"
@@ -232,13 +241,18 @@ def main():
     for test in args.only:
         for dialect in ("statsd", "dogstatsd"):
             for lines, queued, rate, most in ((1, 200_000, 50_000, 350_000), (30, 40_000, 10_000, 300_000)):
-                packets = {"drain": queued, "paced": rate * args.seconds, "maximum": most * args.seconds}[test]
+                packets = {"drain": queued, "paced": rate * args.seconds, "maximum": most * args.seconds}.get(test, 0)
                 tests.append((test, dialect, lines, int(packets), rate if test == "paced" else 0))
     results = {}
     for i in range(args.rounds):
         for test, dialect, lines, packets, rate in tests:
             for name, make in SERVERS.items():
-                row = measure(args, make, test, dialect, lines, packets, rate)
+                if test != "loss-free":
+                    row = measure(args, make, test, dialect, lines, packets, rate)
+                elif name == "davy":
+                    row = highest_without_loss(args, dialect, lines)
+                else:
+                    continue
                 results.setdefault((test, dialect, lines), {}).setdefault(name, []).append(row)
                 print(
                     f"round {i + 1} of {args.rounds}: {test} {dialect} {lines}: {name}: {json.dumps(row)}",

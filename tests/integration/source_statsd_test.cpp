@@ -15,6 +15,7 @@
 
 #include "base/descriptor.h"
 #include "lab/agent.h"
+#include "lab/redis.h"
 #include "lab/source.h"
 
 using namespace davy;
@@ -68,6 +69,10 @@ class Client {
     is_connected_ = ::connect(socket_.fd(), reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
   }
   bool is_connected() const { return is_connected_; }
+  /// Whether anybody listens or not.
+  void try_send(const std::string& packet) const {
+    [[maybe_unused]] ssize_t sent = ::send(socket_.fd(), packet.data(), packet.size(), 0);
+  }
   void send(const std::string& packet) const {
     CHECK(::send(socket_.fd(), packet.data(), packet.size(), 0) ==
           static_cast<ssize_t>(packet.size()));
@@ -440,4 +445,48 @@ deployments:
   std::size_t told = 0;
   for (std::size_t at = 0; (at = log.find("malformed line", at)) != std::string::npos; ++at) ++told;
   CHECK(told <= 3);  // once by the source, once by the watch, though each round had some
+}
+
+TEST_CASE("what sidecars are sent is published, and judged elsewhere") {
+  lab::Redis redis;
+  auto sidecar = [&](const std::string& version, int port) {
+    return fmt::format(R"(publish:
+  - deployment: shop
+    version: {}
+    instance: web-{}
+    source: {{ statsd: {{ listen: "127.0.0.1:{}", every: 250ms }} }}
+    requests: {{ preset: statsd-rails }}
+    to: {{ redis_exchange: {{ url: "{}" }} }}
+)",
+                       version, version, port, redis.url());
+  };
+  int port_v1 = free_udp_port();
+  int port_v2 = free_udp_port();
+  lab::Agent v1(sidecar("v1", port_v1));
+  lab::Agent v2(sidecar("v2", port_v2));
+  lab::Agent judge(fmt::format(R"(deployments:
+  - name: shop
+    source: {{ redis_exchange: {{ url: "{}", baseline: v1, canary: v2, every: 500ms }} }}
+    policy: {{ min_stage: 1s, warm_up: 0s }}
+)",
+                               redis.url()));
+  Client to_v1(port_v1);
+  Client to_v2(port_v2);
+  // Their tags say nothing: each sidecar knows what it stands beside.
+  bool has_failed = lab::eventually(
+      [&] {
+        for (int i = 0; i < 20; ++i) {
+          to_v1.try_send(
+              "requests.count:1|c\nrequests.duration:9|ms\nrequests.status:1|c|#status:200");
+          to_v2.try_send(
+              "requests.count:1|c\nrequests.duration:9|ms\nrequests.status:1|c|#status:500");
+        }
+        auto verdict =
+            nlohmann::json::parse(judge.get("/v1/deployments/shop/verdict").body, nullptr, false);
+        return verdict.is_object() && verdict.value("verdict", "") == "fail";
+      },
+      120s);
+  CAPTURE(v2.process().output());
+  CAPTURE(judge.process().output());
+  CHECK(has_failed);
 }

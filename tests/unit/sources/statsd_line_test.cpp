@@ -208,5 +208,7 @@ TEST_CASE("an event is known by its lengths, in bytes") {
     CAPTURE(line);
     CHECK(wrong(line) == "an event whose lengths do not fit it");
   }
+  std::string_view longer = "_e{5,6}:title|text12|";
+  CHECK(wrong(longer.substr(0, longer.size() - 3)) == "an event whose lengths do not fit it");
   CHECK(metric("_event:1|c").name == "_event");
 }
