@@ -374,7 +374,9 @@ RedisAnswer RedisClient::exchange(const std::vector<std::string>& words, const C
   is_usable = reply != nullptr && c.err == 0 && !guard.fired();
   if (reply != nullptr && reply->type == REDIS_REPLY_ERROR) {
     RedisError error = explain(what, {reply->str, reply->len});
-    is_usable = is_usable && error.reason != "auth" && error.reason != "too_many_connections";
+    // After a failover the name may lead elsewhere; the old primary's connection does not.
+    for (const char* reason : {"auth", "too_many_connections", "read_only"})
+      is_usable = is_usable && error.reason != reason;
     step.note(error.reason);
     return error;
   }
