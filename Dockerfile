@@ -15,7 +15,7 @@ RUN cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DDAVY_TESTS=OFF \
 
 FROM debian:trixie-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      libcpp-httplib0.18 libprometheus-cpp-core1.0 libpq5 libhiredis1.1.0 libspdlog1.15 libfmt10 \
+      libcpp-httplib0.18 zlib1g libprometheus-cpp-core1.0 libpq5 libhiredis1.1.0 libspdlog1.15 libfmt10 \
       libyaml-cpp0.8 libnghttp2-14 libssl3t64 libstdc++6 ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /build/davy /usr/bin/davy

@@ -222,6 +222,8 @@ Result<Reading> Catalogue::finish(const Parsed& parsed) {
     if (left_out.times == 0) return;
     reading.remarks.push_back(fmt::format("{} {} ({})", left_out.times, what, left_out.example));
   };
+  reading.malformed = parsed.malformed;
+  reading.left_out = doubled_.times + bad_values_.times + bad_histograms_.times + bad_gauges_.times;
   remark({parsed.malformed, text::join(parsed.first_malformed, ", ")}, "malformed lines left out");
   remark(doubled_, "series stand there twice, only the first counts");
   remark(bad_values_, "counters left out that are no counts, but NaN, infinite or negative");

@@ -49,6 +49,8 @@ struct Reading {
   std::array<std::vector<Shown>, 2> values;  // by side, as in Rules
   std::optional<double> start;  // of the process, seconds since 1970; of a target of one version
   std::vector<std::string> remarks;  // what was left out and why, for a person
+  std::size_t malformed = 0;         // lines left out, or families of protobuf
+  std::size_t left_out = 0;          // series of no use: twice there, or of impossible values
   std::string others;  // series that could have been meant, when no request series is there
 };
 

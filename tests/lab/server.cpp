@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <stdexcept>
@@ -89,13 +90,28 @@ Server::Server(Behaviour behaviour)
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  listen_at(&address, sizeof address);
   socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(listener_.fd(), generic, size) != 0 || ::listen(listener_.fd(), 64) != 0 ||
-      ::getsockname(listener_.fd(), generic, &size) != 0) {
+  ::getsockname(listener_.fd(), reinterpret_cast<sockaddr*>(&address), &size);
+  port_ = ntohs(address.sin_port);
+}
+
+Server::Server(Behaviour behaviour, const std::string& path)
+    : behaviour_(std::move(behaviour)),
+      listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+      stop_(::eventfd(0, EFD_CLOEXEC)) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  listen_at(&address, sizeof address);
+}
+
+void Server::listen_at(const void* address, std::size_t size) {
+  if (::bind(listener_.fd(), static_cast<const sockaddr*>(address), static_cast<socklen_t>(size)) !=
+          0 ||
+      ::listen(listener_.fd(), 256) != 0) {
     throw std::runtime_error("the lab server cannot listen");
   }
-  port_ = ntohs(address.sin_port);
   accepting_ = std::thread([this] { accept_all(); });
 }
 

@@ -52,6 +52,8 @@ using Behaviour = std::function<void(const Connection&)>;
 class Server {
  public:
   explicit Server(Behaviour behaviour);
+  /// On a Unix socket at this path.
+  Server(Behaviour behaviour, const std::string& path);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -62,6 +64,7 @@ class Server {
   int connections() const { return connections_; }
 
  private:
+  void listen_at(const void* address, std::size_t size);
   void accept_all();
 
   Behaviour behaviour_;

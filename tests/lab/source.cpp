@@ -23,8 +23,9 @@ Result<std::unique_ptr<Source>> make_source(std::string_view kind, const Setting
 }
 
 SourceRunner::SourceRunner(std::string_view kind, const Settings& settings,
-                           const RequestSeries& requests, const std::vector<ValueSeries>& values)
-    : kind_(source_kind(kind)) {
+                           const RequestSeries& requests, const std::vector<ValueSeries>& values,
+                           const net::LookUp& look_up)
+    : net_(look_up ? net::Means(look_up) : net::Means()), kind_(source_kind(kind)) {
   Result<std::unique_ptr<Source>> made = make_source(kind, settings, requests, values);
   if (!made) throw std::runtime_error(made.error().setting + ": " + made.error().what);
   source_ = std::move(*made);

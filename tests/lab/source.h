@@ -25,9 +25,9 @@ Result<std::unique_ptr<Source>> make_source(std::string_view kind, const Setting
 
 class SourceRunner {
  public:
-  /// Throws when the kind refuses the settings.
+  /// Throws when the kind refuses the settings. `look_up` replaces the system's resolver.
   SourceRunner(std::string_view kind, const Settings& settings, const RequestSeries& requests,
-               const std::vector<ValueSeries>& values = {});
+               const std::vector<ValueSeries>& values = {}, const net::LookUp& look_up = {});
 
   /// One round. Throws when an event is none that the kind lists.
   Collected collect(std::chrono::milliseconds timeout = std::chrono::seconds(20),
@@ -43,7 +43,7 @@ class SourceRunner {
   net::Means net_;
   Heartbeats heartbeats_;
   const SourceKind& kind_;
-  Workers workers_{"source", 8, 32};  // they outlive the source, as in the agent
+  Workers workers_{"source", 16, 1024};  // they outlive the source, as in the agent
   std::unique_ptr<Source> source_;
 };
 

@@ -15,8 +15,21 @@ void must(const Command& command) {
 
 }  // namespace
 
+void make_certificate(const TempDir& dir, const std::string& name) {
+  must({{"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", dir / "key", "-subj", "/CN=" + name, "-x509", "-out", dir / "cert", "-days",
+         "2"}});
+}
+
+TlsServer TlsServer::of_files(const std::string& name, const std::string& client_ca) {
+  std::vector<std::string> how = {"-HTTP"};
+  if (!client_ca.empty())
+    how.insert(how.end(), {"-Verify", "1", "-verify_return_error", "-CAfile", client_ca});
+  return TlsServer(name, 2, "", "", how);
+}
+
 TlsServer::TlsServer(const std::string& name, int days, const std::string& begins,
-                     const std::string& ends)
+                     const std::string& ends, const std::vector<std::string>& how)
     : port(free_port()) {
   std::vector<std::string> key = {
       "openssl", "req",     "-newkey",   "ec",    "-pkeyopt", "ec_paramgen_curve:P-256",
@@ -40,8 +53,11 @@ TlsServer::TlsServer(const std::string& name, int days, const std::string& begin
            dir / "request", "-keyfile", dir / "key", "-out", dir / "cert", "-startdate", begins,
            "-enddate", ends}});
   }
-  process.emplace(Command{{"openssl", "s_server", "-quiet", "-www", "-accept", address(), "-key",
-                           dir / "key", "-cert", dir / "cert"}});
+  Command command{{"openssl", "s_server", "-quiet", "-accept", address(), "-key", dir / "key",
+                   "-cert", dir / "cert"}};
+  command.argv.insert(command.argv.end(), how.begin(), how.end());
+  command.directory = dir.path();
+  process.emplace(command);
   net::Means means;
   bool is_up = eventually([&] {
     return std::holds_alternative<net::Socket>(

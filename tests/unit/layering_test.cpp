@@ -57,6 +57,7 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kHeavy{
     {"hiredis/", {"src/net/redis.cpp"}},
     {"CLI/", {"src/app/cli.cpp"}},
     {"yaml-cpp/", {"src/yaml/read.cpp"}},
+    {"zlib.h", {"src/net/inflater.cpp"}},
     {"nghttp2/", {"src/net/grpc_call.cpp"}},
     {"re2/", {"src/sources/selector.cpp"}},
     {"spdlog/", {"src/base/log.cpp"}},
