@@ -5,23 +5,26 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <fstream>
 #include <thread>
 
+#include "base/files.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "net/authorization.h"
+#include "net/means.h"
 
 namespace davy::source {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kMostAttempts = 5;            // at one question
-constexpr Duration kFirstPause = 200ms;     // doubled with every attempt
-constexpr Duration kLongestPause = 3s;      //
-constexpr Duration kLeastForAnswer = 50ms;  // that must be left after a pause
-constexpr Duration kLongestWait = 10min;    // that a Retry-After is kept
-constexpr std::size_t kShown = 200;         // bytes of the server's own words
+constexpr int kMostAttempts = 5;                  // at one question
+constexpr Duration kFirstPause = 200ms;           // doubled with every attempt
+constexpr Duration kLongestPause = 3s;            //
+constexpr Duration kLeastForAnswer = 50ms;        // that must be left after a pause
+constexpr Duration kLongestWait = 10min;          // that a Retry-After is kept
+constexpr std::size_t kLongestToken = 64 * 1024;  // bytes of its file
+constexpr std::size_t kShown = 200;               // bytes of the server's own words
 
 std::string percent_encoded(std::string_view s) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
@@ -79,7 +82,7 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) {
 /// What to do about a status, for a person.
 std::string_view advice(int status) {
   switch (status) {
-    case 401: return " (are bearer_token_file, or user and password, right?)";
+    case 401: return " (are bearer_token_file, or username and password, right?)";
     case 403: return " (may this user read? is tenant right?)";
     case 404:
       return " (is the path right? Mimir's is /prometheus, that of a VictoriaMetrics cluster "
@@ -196,13 +199,11 @@ PromClient::Attempt PromClient::ask(const std::string& promql, std::optional<dou
   request.target += fmt::format("&timeout={:.3f}", std::max(0.001, seconds(call.deadline.left())));
   request.headers.emplace_back("Accept", "application/json");
   if (!settings_.bearer_token_file.empty()) {
-    std::ifstream file(settings_.bearer_token_file);
-    std::string token;
-    if (!std::getline(file, token))
-      return Trouble{
-          fmt::format("bearer_token_file {} cannot be read", settings_.bearer_token_file),
-          "refusals"};
-    request.headers.emplace_back("Authorization", "Bearer " + std::string(text::trim(token)));
+    Result<std::string> token =
+        files::read(call.net.helpers, settings_.bearer_token_file, kLongestToken, call.deadline);
+    if (token) token = net::bearer_authorization(*token);
+    if (!token) return Trouble{"bearer_token_file: " + token.error().what, "refusals"};
+    request.headers.emplace_back("Authorization", std::move(*token));
   }
   auto came = client_.call(request, call);
   if (const auto* error = std::get_if<net::HttpError>(&came)) {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/text.h"
 #include "base/units.h"
 #include "sources/catalogue.h"
 #include "sources/prom_native.h"
@@ -20,8 +21,10 @@ namespace {
 
 using Series = PromTable::Series;
 
-constexpr double kLate = 2.5;      // distances of scrapes
-constexpr double kStartSlack = 1;  // seconds by which a start time wavers
+constexpr double kLate = 2.5;       // distances of scrapes
+constexpr double kGone = 1.5;       // the same, after which a gauge is no longer shown
+constexpr double kStartSlack = 1;   // seconds by which a start time wavers
+constexpr std::size_t kTurns = 16;  // moments of one target that are looked at; more is no counter
 /// Labels that only say which of several Prometheus has scraped a target.
 constexpr std::string_view kReplicaLabels[] = {"prometheus_replica", "__replica__"};
 
@@ -98,7 +101,10 @@ class TargetReader {
       if (number != SampleSink::kUnwanted) catalogue.see(number, sample->value);
     };
     for (const Series* series : starts_) take(*series, value_as_of(*series, after, moment));
-    for (const Series* series : plain_) take(*series, value_as_of(*series, after, moment));
+    // A counter that no longer comes does no harm; a gauge would be added to the others.
+    double shown_after = std::max(after, spacing_ > 0 ? moment - kGone * spacing_ : 0);
+    for (const Series* series : plain_)
+      take(*series, value_as_of(*series, is_counter(*series) ? after : shown_after, moment));
     std::size_t torn = 0;
     for (const auto& [key, buckets] : classics_) {
       double whole = written_at_once(buckets, after, moment);
@@ -135,6 +141,7 @@ class TargetReader {
         if (after.count < before.count) moments.insert({before.t, after.t});
       }
     }
+    while (moments.size() > kTurns) moments.erase(moments.begin());  // the latest count
     std::vector<Reading> readings;
     for (double moment : moments) readings.push_back(at(moment, catalogue));
     for (Reading& reading : readings) reading.values = {};  // of gauges, one a round is enough
@@ -269,6 +276,7 @@ Targets sort_by_target(const std::array<std::vector<PromTable>, 2>& tables,
       if (pod.empty() && setup.instance_label.empty()) pod = instance;
       std::string key = fmt::format("{}\x1f{}\x1f{}", pod, label(*series, "job"), instance);
       std::string_view name = pod.empty() ? instance : pod;
+      if (name.empty()) name = "series without an instance";
       Target& target = targets
                            .try_emplace(std::move(key), Target{std::string(pod), std::string(name),
                                                                TargetReader(setup.rules)})
@@ -424,16 +432,15 @@ Fleet read_fleet(const std::array<std::vector<PromTable>, 2>& tables, const Flee
     }
     fleet.answers.push_back(std::move(found.answer));
   }
+  std::vector<std::string> counters;
+  for (const Selector& selector : setup.rules.counter) counters.push_back(selector.name);
   for (Side side : kSides) {
     if (is_there[index(side)]) continue;
     std::string name(word(side));
-    fleet.answers.push_back(
-        {name,
-         name,
-         "",
-         {side},
-         Error{fmt::format("there are no series that match {} (is {}_when right?)",
-                           setup.asked_for[index(side)], name)}});
+    std::string what =
+        fmt::format("no series of {} match {} (are the name and {}_when right?)",
+                    text::join(counters, " or "), setup.asked_for[index(side)], name);
+    fleet.answers.push_back({name, name, "", {side}, Error{std::move(what)}});
   }
   return fleet;
 }

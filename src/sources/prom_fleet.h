@@ -39,6 +39,10 @@ class PromTable final : public PromSink {
     std::vector<PromHistogram> histograms;
   };
 
+  PromTable() = default;
+  PromTable(PromTable&&) = default;  // a copy's views would be into the original
+  PromTable& operator=(PromTable&&) = default;
+
   void begin() override { series_.clear(); }
   void take(const PromSeries& series) override;
 

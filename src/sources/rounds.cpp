@@ -95,9 +95,12 @@ void Rounds::see(const Answer& answer, Round& round) {
     bool is_given_up = target.failures >= kGivenUpAfter;
     if (is_given_up) target.is_counting = false;
     if (!is_given_up) round.is_complete = false;
-    round.troubles.push_back(fmt::format(
-        "{}: {} ({} {}{})", answer.name, answer.reading.error().what, target.failures,
-        target.failures == 1 ? "time" : "times", is_given_up ? ", no longer waited for" : ""));
+    std::string how_long =
+        fmt::format("{} {}", target.failures, target.failures == 1 ? "time" : "times");
+    if (is_given_up) how_long += ", no longer waited for";
+    if (!answer.is_waited_for) how_long = "not waited for";
+    round.troubles.push_back(
+        fmt::format("{}: {} ({})", answer.name, answer.reading.error().what, how_long));
     return;
   }
   target.failures = 0;

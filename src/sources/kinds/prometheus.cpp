@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "davy/source.h"
+#include "net/authorization.h"
 #include "net/http_client.h"
 #include "net/means.h"
 #include "sources/prom_client.h"
@@ -137,7 +138,8 @@ class Prometheus final : public Source {
     double quiet = moment - news_at_;
     double patience = kQuietFor * std::max(fleet.spacing, seconds(settings_.every));
     if (quiet > patience) {
-      return in_trouble(fmt::format("has no new sample since {} (does it still scrape?)",
+      return in_trouble(fmt::format("{}: no new sample for {} (does it still scrape?)",
+                                    client_.name(),
                                     units::show(std::chrono::seconds(std::llround(quiet)))));
     }
     return Collected{.baseline_targets = fleet.targets[index(Side::Baseline)],
@@ -227,36 +229,39 @@ Result<Settings> read_settings(const Options& options) {
   return settings;
 }
 
-/// RFC 4648, for RFC 7617.
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t three = 0;
-    for (std::size_t j = 0; j < 3; ++j)
-      three = three << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    for (std::size_t j = 0; j < 4; ++j)
-      out += i + j > bytes.size() ? '=' : kLetters[three >> (18 - 6 * j) & 63];
+/// "Name: value"
+Result<Done> read_headers(const Options& options, PromClient::Settings& client) {
+  if (!options.has("headers")) return Done{};
+  for (const std::string& line : options.list("headers")) {
+    std::size_t colon = line.find(':');
+    if (colon == 0 || colon == std::string::npos)
+      return Error{"has a line that is not a header (try \"Name: value\")", "headers"};
+    client.headers.emplace_back(text::trim(line.substr(0, colon)),
+                                text::trim(std::string_view(line).substr(colon + 1)));
   }
-  return out;
+  return Done{};
 }
 
 Result<Done> read_credentials(const Options& options, PromClient::Settings& client) {
-  bool has_user = options.has("user");
+  bool has_user = options.has("username");
   if (has_user != options.has("password"))
-    return Error{"user and password belong together", has_user ? "user" : "password"};
+    return Error{"username and password belong together", has_user ? "username" : "password"};
   int ways = has_user + options.has("bearer_token") + options.has("bearer_token_file");
   if (ways > 1) {
-    return Error{"stands beside another credential (user, bearer_token or bearer_token_file)",
-                 has_user ? "user" : "bearer_token"};
+    return Error{"stands beside another credential (username, bearer_token or bearer_token_file)",
+                 has_user ? "username" : "bearer_token"};
   }
   if (has_user) {
-    client.headers.emplace_back(
-        "Authorization", "Basic " + base64(options.text("user") + ":" + options.text("password")));
+    Result<std::string> basic =
+        net::basic_authorization(options.text("username"), options.text("password"));
+    if (!basic) return Error{basic.error().what, "username"};
+    client.headers.emplace_back("Authorization", std::move(*basic));
   }
-  if (options.has("bearer_token"))
-    client.headers.emplace_back("Authorization", "Bearer " + options.text("bearer_token"));
+  if (options.has("bearer_token")) {
+    Result<std::string> bearer = net::bearer_authorization(options.text("bearer_token"));
+    if (!bearer) return Error{bearer.error().what, "bearer_token"};
+    client.headers.emplace_back("Authorization", std::move(*bearer));
+  }
   client.bearer_token_file = options.text_or("bearer_token_file");
   if (options.has("tenant")) client.headers.emplace_back("X-Scope-OrgID", options.text("tenant"));
   return Done{};
@@ -276,6 +281,8 @@ Result<PromClient::Settings> read_client(const Options& options) {
   client.http.tls.key_file = options.text_or("key_file");
   if (client.http.tls.cert_file.empty() != client.http.tls.key_file.empty())
     return Error{"cert_file and key_file belong together", "cert_file"};
+  client.http.server_name = options.text_or("server_name");
+  if (auto done = read_headers(options, client); !done) return done.error();
   if (auto done = read_credentials(options, client); !done) return done.error();
   return client;
 }
@@ -357,14 +364,18 @@ extern const SourceKind prometheus{
          {"bearer_token_file", OptionType::Path, kOptional, "",
           "a file with a token, read before every question"},
          {"bearer_token", OptionType::Secret, kOptional, "", "or the token itself"},
-         {"user", OptionType::Text, kOptional, "", "for basic authentication"},
+         {"username", OptionType::Text, kOptional, "", "for basic authentication"},
          {"password", OptionType::Secret, kOptional, "", "for basic authentication"},
+         {"headers", OptionType::TextList, kOptional, "",
+          "more headers to send: a list of \"Name: value\""},
          {"verify_tls", OptionType::Flag, kOptional, "true",
           "whether the certificate must be trusted"},
          {"ca_file", OptionType::Path, kOptional, "",
           "the authorities to trust, as PEM, instead of the system's"},
          {"cert_file", OptionType::Path, kOptional, "", "our own certificate, for mTLS"},
          {"key_file", OptionType::Path, kOptional, "", "its key"},
+         {"server_name", OptionType::Text, kOptional, "",
+          "the name that the certificate must hold, when it is not the URL's host"},
          {"max_body", OptionType::Bytes, kOptional, "64MiB",
           "the largest answer taken, after decompression"},
          {"max_series", OptionType::Number, kOptional, "50000",

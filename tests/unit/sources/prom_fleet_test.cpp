@@ -292,7 +292,7 @@ TEST_CASE("a target that is late is told and not waited for, and the window's en
   Collected late = world.look(161);
   CHECK(late.trouble ==
         "canary b: its last sample is 45s older than the newest of all, though it is scraped every "
-        "15s (is it down?) (3 times, no longer waited for)");
+        "15s (is it down?) (not waited for)");
   REQUIRE(late.block);
   CHECK(late.block->canary.requests == 15);
   CHECK(world.fleet.late == 1);
@@ -315,8 +315,9 @@ TEST_CASE("a version of which nothing is stored blinds after three rounds") {
     Collected collected = world.look(101 + round);
     CHECK(collected.blind == (round == 3));
     CHECK_FALSE(collected.block);
-    CHECK(holds(collected.trouble,
-                "canary: there are no series that match {version=\"v2\"} (is canary_when right?)"));
+    CHECK(holds(
+        collected.trouble,
+        "canary: no series of n match {version=\"v2\"} (are the name and canary_when right?)"));
   }
 }
 
@@ -410,4 +411,26 @@ TEST_CASE("samples that are not later than the one before, or of no possible tim
   CHECK(table.series().front().samples == Samples{{100, 1}, {110, 4}});
   table.begin();
   CHECK(table.series().empty());
+}
+
+TEST_CASE(
+    "a gauge that no longer comes is not added up, and what falls all the time costs little") {
+  World world({{.name = "queue", .series = "q"},
+               {.name = "odd", .series = "odd", .kind = ValueSeries::Kind::Rate}});
+  auto store = [&](double t) {
+    world.baseline("n{pod=\"a\",code=\"200\"}", {{t, t}});
+    world.canary("n{pod=\"b\",code=\"200\"}", {{t - 30, t - 30}, {t - 15, t - 15}, {t, t}});
+    world.canary("q{pod=\"b\",shard=\"1\"}", {{t - 15, 4}, {t, 5}});
+    world.canary("q{pod=\"b\",shard=\"2\"}", {{t - 30, 100}});
+    Samples falls;
+    for (int i = 0; i < 1000; ++i) falls.push_back({t - 1 + i / 1000.0, 1000.0 - i});
+    world.canary("odd{pod=\"b\"}", falls);
+  };
+  store(100);
+  world.look(101);
+  store(115);
+  Collected second = world.look(116);
+  REQUIRE(second.block);
+  CHECK(second.block->canary.values.at(0).value == 5);
+  for (const Answer& answer : world.fleet.answers) CHECK(answer.earlier.size() <= 16);
 }

@@ -521,7 +521,7 @@ TEST_CASE(
   look(n(1), n(10));
   Collected late = look(n(2), "");
   REQUIRE(late.block);
-  CHECK(late.trouble == "c: late (3 times, no longer waited for)");
+  CHECK(late.trouble == "c: late (not waited for)");
   CHECK(late.block->canary.pods.size() == 1);
   CHECK(look(n(3), n(500)).block->canary.requests == 0);
   CHECK(look(n(4), n(507)).block->canary.requests == 7);
