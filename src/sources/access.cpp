@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::size_t kLargestFile = 1 << 20;
 
-std::string text_or_nothing(const Options& options, std::string_view name) {
-  return options.has(name) ? options.text(name) : std::string();
-}
-
 Error at(const char* setting, const Error& error) {
   return Error{error.what, setting};
 }
@@ -53,7 +49,7 @@ Result<Done> add_authorization(const Options& options, Access::Headers& headers)
     return Error{"needs a username beside it", "password"};
   if (options.has("username")) {
     Result<std::string> basic =
-        net::basic_authorization(options.text("username"), text_or_nothing(options, "password"));
+        net::basic_authorization(options.text("username"), options.text_or("password"));
     if (!basic) return at("username", basic.error());
     headers.emplace_back("Authorization", *basic);
   } else if (options.has("bearer_token")) {
@@ -97,13 +93,13 @@ Result<Access> Access::make(const Options& options) {
   net::TlsSettings tls;
   tls.verify =
       options.flag("verify_tls") ? net::TlsSettings::Verify::Yes : net::TlsSettings::Verify::No;
-  tls.ca_file = text_or_nothing(options, "ca_file");
-  tls.cert_file = text_or_nothing(options, "cert_file");
-  tls.key_file = text_or_nothing(options, "key_file");
+  tls.ca_file = options.text_or("ca_file");
+  tls.cert_file = options.text_or("cert_file");
+  tls.key_file = options.text_or("key_file");
   if (tls.cert_file.empty() != tls.key_file.empty())
     return Error{"cert_file and key_file belong together", "cert_file"};
-  return Access(std::move(*headers), text_or_nothing(options, "bearer_token_file"), std::move(tls),
-                text_or_nothing(options, "server_name"));
+  return Access(std::move(*headers), options.text_or("bearer_token_file"), std::move(tls),
+                options.text_or("server_name"));
 }
 
 Access::Access(Headers headers, std::string token_file, net::TlsSettings tls,

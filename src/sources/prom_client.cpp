@@ -7,10 +7,8 @@
 #include <chrono>
 #include <thread>
 
-#include "base/files.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "net/authorization.h"
 #include "net/means.h"
 
 namespace davy::source {
@@ -18,13 +16,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kMostAttempts = 5;                  // at one question
-constexpr Duration kFirstPause = 200ms;           // doubled with every attempt
-constexpr Duration kLongestPause = 3s;            //
-constexpr Duration kLeastForAnswer = 50ms;        // that must be left after a pause
-constexpr Duration kLongestWait = 10min;          // that a Retry-After is kept
-constexpr std::size_t kLongestToken = 64 * 1024;  // bytes of its file
-constexpr std::size_t kShown = 200;               // bytes of the server's own words
+constexpr int kMostAttempts = 5;            // at one question
+constexpr Duration kFirstPause = 200ms;     // doubled with every attempt
+constexpr Duration kLongestPause = 3s;      //
+constexpr Duration kLeastForAnswer = 50ms;  // that must be left after a pause
+constexpr Duration kLongestWait = 10min;    // that a Retry-After is kept
+constexpr std::size_t kShown = 200;         // bytes of the server's own words
 
 std::string percent_encoded(std::string_view s) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
@@ -128,11 +125,13 @@ std::optional<Duration> parse_retry_after(std::string_view text, std::string_vie
   return std::chrono::seconds(std::clamp<std::int64_t>(*until - from, 0, 86400));
 }
 
-PromClient::PromClient(Settings settings)
-    : settings_(std::move(settings)),
-      name_(name_of(settings_.url)),
-      target_(target_of(settings_.url)),
-      client_(settings_.url, settings_.http) {}
+PromClient::PromClient(net::Url url, Access access, std::string tenant, std::size_t max_body)
+    : url_(std::move(url)),
+      tenant_(std::move(tenant)),
+      max_body_(max_body),
+      name_(name_of(url_)),
+      target_(target_of(url_)),
+      access_(std::move(access)) {}
 
 Result<PromAnswer> PromClient::query(const std::string& promql, std::optional<double> at,
                                      PromSink& sink, const Call& call) {
@@ -191,21 +190,33 @@ Duration PromClient::pause_before(int attempt) {
   return pause / 2 + pause * static_cast<int>(mixed >> 54) / 1024;
 }
 
+/// Makes the client when there is none, or only one with outdated certificates.
+Result<Done> PromClient::connect() {
+  net::HttpOptions options{.max_body = max_body_, .server_name = access_.server_name()};
+  if (url_.scheme == "https") {
+    Result<std::shared_ptr<const net::TlsContext>> tls = access_.tls();
+    if (!tls) return tls.error();
+    options.tls_context = *tls;
+  }
+  if (!client_ || generation_ != access_.generation()) {
+    client_.emplace(url_, std::move(options));
+    generation_ = access_.generation();
+  }
+  return Done{};
+}
+
 PromClient::Attempt PromClient::ask(const std::string& promql, std::optional<double> at,
                                     PromSink& sink, const Call& call) {
+  Result<Access::Headers> headers = access_.headers();
+  if (!headers) return Trouble{headers.error().what, "refusals"};
+  if (auto done = connect(); !done) return Trouble{done.error().what, "refusals"};
   net::HttpRequest request{.target = target_ + percent_encoded(promql),
-                           .headers = settings_.headers};
+                           .headers = std::move(*headers)};
   if (at) request.target += fmt::format("&time={:.3f}", *at);
   request.target += fmt::format("&timeout={:.3f}", std::max(0.001, seconds(call.deadline.left())));
   request.headers.emplace_back("Accept", "application/json");
-  if (!settings_.bearer_token_file.empty()) {
-    Result<std::string> token =
-        files::read(call.net.helpers, settings_.bearer_token_file, kLongestToken, call.deadline);
-    if (token) token = net::bearer_authorization(*token);
-    if (!token) return Trouble{"bearer_token_file: " + token.error().what, "refusals"};
-    request.headers.emplace_back("Authorization", std::move(*token));
-  }
-  auto came = client_.call(request, call);
+  if (!tenant_.empty()) request.headers.emplace_back("X-Scope-OrgID", tenant_);
+  auto came = client_->call(request, call);
   if (const auto* error = std::get_if<net::HttpError>(&came)) {
     using enum net::HttpFailure;
     bool is_wrong = error->kind == TooLarge || error->kind == Tls;

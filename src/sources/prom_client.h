@@ -9,15 +9,16 @@
 // Failure: an Error for a person, with what to do where that is known. No secret is in it.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "davy/source.h"
 #include "net/http_client.h"
+#include "sources/access.h"
 #include "sources/promjson.h"
 
 namespace davy::source {
@@ -29,18 +30,18 @@ std::optional<Duration> parse_retry_after(std::string_view text, std::string_vie
 
 class PromClient {
  public:
-  struct Settings {
-    net::Url url;  // what stands before /api/v1
-    net::HttpOptions http;
-    std::vector<std::pair<std::string, std::string>> headers;
-    std::string bearer_token_file;  // "" = none; read before every question: tokens are renewed
-  };
   /// Its names of events, see SourceKind::events.
   static constexpr std::string_view kEvents[] = {"retries",        "throttled", "server_errors",
                                                  "no_answers",     "refusals",  "bad_answers",
                                                  "partial_answers"};
 
-  explicit PromClient(Settings settings);
+  /// `url` is what stands before /api/v1; `tenant` may be "".
+  PromClient(net::Url url, Access access, std::string tenant, std::size_t max_body);
+
+  /// Looks again at the files with tokens and certificates; once a round.
+  void refresh(const SourceContext& ctx) { access_.refresh(ctx.workers, ctx.net, ctx.deadline); }
+  /// What is wrong with those files, though what was read before may still do.
+  const std::vector<std::string>& troubles() const { return access_.troubles(); }
 
   /// An instant query, at the server's own time when none is given.
   Result<PromAnswer> query(const std::string& promql, std::optional<double> at, PromSink& sink,
@@ -62,6 +63,7 @@ class PromClient {
   };
   using Attempt = std::variant<PromAnswer, Trouble>;
 
+  Result<Done> connect();
   Attempt ask(const std::string& promql, std::optional<double> at, PromSink& sink,
               const Call& call);
   Attempt read(const net::HttpResponse& response, PromSink& sink) const;
@@ -69,11 +71,15 @@ class PromClient {
   std::optional<Error> held_back() const;
   Duration pause_before(int attempt);
 
-  const Settings settings_;
+  const net::Url url_;
+  const std::string tenant_;
+  const std::size_t max_body_;
   const std::string name_;
   const std::string target_;  // path and parameters, up to the query
-  net::HttpClient client_;
-  Time not_before_{};  // what Retry-After asked for
+  Access access_;
+  std::optional<net::HttpClient> client_;
+  std::uint64_t generation_ = 0;  // of the access that the client was made with
+  Time not_before_{};             // what Retry-After asked for
   std::string not_before_why_;
   std::uint64_t pauses_ = 0;
   std::map<std::string_view, double> events_;

@@ -100,13 +100,6 @@ struct Asking : lab::SourceRunner {
       : SourceRunner("prometheus", settings_for(url, more), kSeries) {}
 };
 
-double times(const Collected& collected, std::string_view event) {
-  for (const SourceEvent& one : collected.events) {
-    if (one.name == event) return one.times;
-  }
-  return 0;
-}
-
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -145,9 +138,9 @@ TEST_CASE("429 and 5xx are asked again within the round, and the answer then cou
   CHECK(second.trouble == "");
   REQUIRE(second.block);
   CHECK(second.block->canary.requests == 1);
-  CHECK(times(second, "retries") == 3);
-  CHECK(times(second, "throttled") == 1);
-  CHECK(times(second, "server_errors") == 2);
+  CHECK(lab::times(second, "retries") == 3);
+  CHECK(lab::times(second, "throttled") == 1);
+  CHECK(lab::times(second, "server_errors") == 2);
 }
 
 TEST_CASE("a server that asks to wait longer than the round is left alone for so long") {
@@ -442,9 +435,10 @@ TEST_CASE("what is asked, and who asks") {
   token.collect();
   CHECK(holds(head(api.asked() - 1), "Authorization: Bearer abc\r\n"));
   Asking lost(api, {{"bearer_token_file", dir / "none"}});
-  std::string trouble = lost.collect().trouble;
-  CHECK(holds(trouble, "bearer_token_file: "));
-  CHECK(holds(trouble, dir / "none"));
+  Collected unasked = lost.collect();
+  CHECK(holds(unasked.trouble, dir / "none"));
+  CHECK(holds(unasked.trouble, "not asked, as there is no token to show"));
+  CHECK(lab::times(unasked, "credentials_broken") == 1);
 }
 
 TEST_CASE("the settings of a Prometheus that cannot work are refused") {
@@ -471,9 +465,9 @@ TEST_CASE("the settings of a Prometheus that cannot work are refused") {
   CHECK(holds(refused({{"every", "3m"}}), "window: 2m is not possible (from `every`, 3m, to 1h)"));
   CHECK(holds(refused({{"window", "2h"}}), "window: 2h is not possible"));
   CHECK(holds(refused({{"timeout", "20s"}}), "timeout: 20s is not within the interval of 15s"));
-  CHECK(holds(refused({{"username", "a"}}), "username: username and password belong together"));
+  CHECK(holds(refused({{"password", "a"}}), "password: needs a username beside it"));
   CHECK(holds(refused({{"bearer_token", "a"}, {"bearer_token_file", "/t"}}),
-              "bearer_token: stands beside another credential"));
+              "bearer_token_file: stands beside bearer_token"));
   CHECK(holds(refused({{"username", "a:b"}, {"password", "c"}}), "username: holds a colon"));
   CHECK(holds(refused({{"bearer_token", "a b"}}), "bearer_token: holds more than a token"));
   CHECK(holds(refused({{"headers", "x"}}), "headers: has a line that is not a header"));

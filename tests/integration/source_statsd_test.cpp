@@ -83,13 +83,6 @@ class Client {
   bool is_connected_ = true;
 };
 
-double times(const Collected& collected, std::string_view name) {
-  for (const SourceEvent& event : collected.events) {
-    if (event.name == name) return event.times;
-  }
-  return 0;
-}
-
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -105,9 +98,9 @@ struct Sums {
   std::string trouble;  // of the last round
 
   void add(const Collected& collected) {
-    lines += times(collected, "lines");
-    lost += times(collected, "lost_packets");
-    malformed += times(collected, "malformed_lines");
+    lines += lab::times(collected, "lines");
+    lost += lab::times(collected, "lost_packets");
+    malformed += lab::times(collected, "malformed_lines");
     trouble = collected.trouble;
     if (!collected.block) return;
     baseline += collected.block->baseline.requests;

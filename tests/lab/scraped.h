@@ -65,12 +65,4 @@ class Scraped {
   Server server_;
 };
 
-/// How often it happened in the round.
-template <typename Collected>
-double times(const Collected& collected, std::string_view event) {
-  double sum = 0;
-  for (const auto& one : collected.events) sum += one.name == event ? one.times : 0;
-  return sum;
-}
-
 }  // namespace davy::lab

@@ -23,6 +23,13 @@ Result<std::unique_ptr<Source>> make_source(std::string_view kind, const Setting
                                             const RequestSeries& requests,
                                             const std::vector<ValueSeries>& values = {});
 
+/// How often it happened in the round.
+inline double times(const Collected& collected, std::string_view event) {
+  double sum = 0;
+  for (const SourceEvent& one : collected.events) sum += one.name == event ? one.times : 0;
+  return sum;
+}
+
 class SourceRunner {
  public:
   /// Throws when the kind refuses the settings. `look_up` replaces the system's resolver.

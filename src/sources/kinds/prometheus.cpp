@@ -18,7 +18,6 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "davy/source.h"
-#include "net/authorization.h"
 #include "net/http_client.h"
 #include "net/means.h"
 #include "sources/prom_client.h"
@@ -43,8 +42,8 @@ using Queries = std::vector<std::string>;
 
 class Prometheus final : public Source {
  public:
-  Prometheus(PromClient::Settings client, Rules rules, FleetSetup fleet,
-             std::array<Queries, 2> queries, const Settings& settings, std::string text)
+  Prometheus(PromClient client, Rules rules, FleetSetup fleet, std::array<Queries, 2> queries,
+             const Settings& settings, std::string text)
       : client_(std::move(client)),
         rules_(std::make_unique<const Rules>(std::move(rules))),
         fleet_{*rules_, std::move(fleet.when), std::move(fleet.asked_for),
@@ -55,26 +54,13 @@ class Prometheus final : public Source {
         text_(std::move(text)) {}
 
   Collected collect(const SourceContext& ctx) override {
-    Call call{ctx.deadline.earlier(Deadline::in(settings_.timeout)), ctx.net};
-    std::array<std::vector<PromTable>, 2> tables;
-    Result<double> moment = client_.server_time(call);
-    Time now = ctx.clock.now();
-    Result<Done> done = moment ? look(*moment, tables, call) : Result<Done>(moment.error());
-    if (!done) return in_trouble(done.error().what);
-    Fleet fleet = read_fleet(tables, fleet_);
-    if (!fleet.overlap.empty()) {
-      return in_trouble(fmt::format(
-          "{} matches both baseline_when and canary_when (each series belongs to one version)",
-          fleet.overlap));
-    }
-    if (std::optional<Collected> quiet = without_news(fleet, *moment)) return *quiet;
-    failures_ = 0;
-    scraped_every_ = std::chrono::milliseconds(10 * std::llround(fleet.spacing * 100));
-    Collected collected = rounds_.finish_round(
-        fleet.answers, now, static_cast<WallMillis>(*moment * 1000), ctx.canary_alone);
-    collected.events = client_.take_events();
-    if (fleet.late > 0)
-      collected.events.push_back({"late_targets", static_cast<double>(fleet.late)});
+    client_.refresh(ctx);
+    Collected collected = finish_round(ctx);
+    std::vector<std::string> troubles = client_.troubles();
+    if (!troubles.empty()) collected.events.push_back({"credentials_broken", 1});
+    if (!collected.trouble.empty()) troubles.push_back(collected.trouble);
+    collected.trouble = text::join(troubles, "; ");
+    for (const SourceEvent& event : client_.take_events()) collected.events.push_back(event);
     return collected;
   }
 
@@ -98,6 +84,29 @@ class Prometheus final : public Source {
   }
 
  private:
+  Collected finish_round(const SourceContext& ctx) {
+    Call call{ctx.deadline.earlier(Deadline::in(settings_.timeout)), ctx.net};
+    std::array<std::vector<PromTable>, 2> tables;
+    Result<double> moment = client_.server_time(call);
+    Time now = ctx.clock.now();
+    Result<Done> done = moment ? look(*moment, tables, call) : Result<Done>(moment.error());
+    if (!done) return in_trouble(done.error().what);
+    Fleet fleet = read_fleet(tables, fleet_);
+    if (!fleet.overlap.empty()) {
+      return in_trouble(fmt::format(
+          "{} matches both baseline_when and canary_when (each series belongs to one version)",
+          fleet.overlap));
+    }
+    if (std::optional<Collected> quiet = without_news(fleet, *moment)) return *quiet;
+    failures_ = 0;
+    scraped_every_ = std::chrono::milliseconds(10 * std::llround(fleet.spacing * 100));
+    Collected collected = rounds_.finish_round(
+        fleet.answers, now, static_cast<WallMillis>(*moment * 1000), ctx.canary_alone);
+    if (fleet.late > 0)
+      collected.events.push_back({"late_targets", static_cast<double>(fleet.late)});
+    return collected;
+  }
+
   Result<Done> look(double moment, std::array<std::vector<PromTable>, 2>& tables,
                     const Call& call) {
     for (Side side : kSides) {
@@ -124,8 +133,7 @@ class Prometheus final : public Source {
     ++failures_;
     return {
         .trouble = fmt::format("{} ({} {})", what, failures_, failures_ == 1 ? "time" : "times"),
-        .blind = failures_ >= kBlindAfter,
-        .events = client_.take_events()};
+        .blind = failures_ >= kBlindAfter};
   }
 
   /// A round in which no sample is newer than the last one's is none.
@@ -143,8 +151,7 @@ class Prometheus final : public Source {
                                     units::show(std::chrono::seconds(std::llround(quiet)))));
     }
     return Collected{.baseline_targets = fleet.targets[index(Side::Baseline)],
-                     .canary_targets = fleet.targets[index(Side::Canary)],
-                     .events = client_.take_events()};
+                     .canary_targets = fleet.targets[index(Side::Canary)]};
   }
 
   PromClient client_;
@@ -229,62 +236,15 @@ Result<Settings> read_settings(const Options& options) {
   return settings;
 }
 
-/// "Name: value"
-Result<Done> read_headers(const Options& options, PromClient::Settings& client) {
-  if (!options.has("headers")) return Done{};
-  for (const std::string& line : options.list("headers")) {
-    std::size_t colon = line.find(':');
-    if (colon == 0 || colon == std::string::npos)
-      return Error{"has a line that is not a header (try \"Name: value\")", "headers"};
-    client.headers.emplace_back(text::trim(line.substr(0, colon)),
-                                text::trim(std::string_view(line).substr(colon + 1)));
-  }
-  return Done{};
-}
-
-Result<Done> read_credentials(const Options& options, PromClient::Settings& client) {
-  bool has_user = options.has("username");
-  if (has_user != options.has("password"))
-    return Error{"username and password belong together", has_user ? "username" : "password"};
-  int ways = has_user + options.has("bearer_token") + options.has("bearer_token_file");
-  if (ways > 1) {
-    return Error{"stands beside another credential (username, bearer_token or bearer_token_file)",
-                 has_user ? "username" : "bearer_token"};
-  }
-  if (has_user) {
-    Result<std::string> basic =
-        net::basic_authorization(options.text("username"), options.text("password"));
-    if (!basic) return Error{basic.error().what, "username"};
-    client.headers.emplace_back("Authorization", std::move(*basic));
-  }
-  if (options.has("bearer_token")) {
-    Result<std::string> bearer = net::bearer_authorization(options.text("bearer_token"));
-    if (!bearer) return Error{bearer.error().what, "bearer_token"};
-    client.headers.emplace_back("Authorization", std::move(*bearer));
-  }
-  client.bearer_token_file = options.text_or("bearer_token_file");
-  if (options.has("tenant")) client.headers.emplace_back("X-Scope-OrgID", options.text("tenant"));
-  return Done{};
-}
-
-Result<PromClient::Settings> read_client(const Options& options) {
+Result<PromClient> read_client(const Options& options) {
   Result<net::Url> url = net::parse_url(options.text("url"));
   if (!url) return Error{url.error().what, "url"};
   if (url->target.find("/api/v1") != std::string::npos)
     return Error{"goes too far (give what stands before /api/v1)", "url"};
-  PromClient::Settings client{.url = std::move(*url)};
-  client.http.max_body = static_cast<std::size_t>(options.number("max_body"));
-  client.http.tls.verify =
-      options.flag("verify_tls") ? net::TlsSettings::Verify::Yes : net::TlsSettings::Verify::No;
-  client.http.tls.ca_file = options.text_or("ca_file");
-  client.http.tls.cert_file = options.text_or("cert_file");
-  client.http.tls.key_file = options.text_or("key_file");
-  if (client.http.tls.cert_file.empty() != client.http.tls.key_file.empty())
-    return Error{"cert_file and key_file belong together", "cert_file"};
-  client.http.server_name = options.text_or("server_name");
-  if (auto done = read_headers(options, client); !done) return done.error();
-  if (auto done = read_credentials(options, client); !done) return done.error();
-  return client;
+  Result<Access> access = Access::make(options);
+  if (!access) return access.error();
+  return PromClient(std::move(*url), std::move(*access), options.text_or("tenant"),
+                    static_cast<std::size_t>(options.number("max_body")));
 }
 
 /// All that says which series are counted for what, in one text.
@@ -299,7 +259,7 @@ Result<std::unique_ptr<Source>> make(const SourceSetup& setup) {
   const Options& options = setup.options;
   Result<Settings> settings = read_settings(options);
   if (!settings) return settings.error();
-  Result<PromClient::Settings> client = read_client(options);
+  Result<PromClient> client = read_client(options);
   if (!client) return client.error();
   Result<Rules> rules = Rules::compile(setup.requests, setup.values);
   if (!rules) return rules.error();
@@ -332,59 +292,49 @@ Result<std::unique_ptr<Source>> make(const SourceSetup& setup) {
                                                               *settings, text_of(options)));
 }
 
+std::vector<OptionSpec> options() {
+  std::vector<OptionSpec> all = {
+      {"url", OptionType::Url, kRequired, "",
+       "address of the server, with the path before /api/v1 where there is one"},
+      {"baseline_when", OptionType::Text, kRequired, "",
+       "the matchers of the series of the version that runs now: 'version=\"v1\"'"},
+      {"canary_when", OptionType::Text, kRequired, "", "the matchers of the new version's series"},
+      {"selector", OptionType::Text, kOptional, "",
+       "matchers of both: 'namespace=\"prod\",service=\"checkout\"'"},
+      {"instance", OptionType::Text, kOptional, "",
+       "the label that names an instance, when it is not `pod`, or else `instance`; `none` for "
+       "series of a load balancer, which tell of no instances"},
+      {"native_histograms", OptionType::Flag, kOptional, "false",
+       "whether latency is in native histograms, instead of series with `le`"},
+      {"every", OptionType::Duration, kOptional, "15s",
+       "how often to ask; less often when the server scrapes less often"},
+      {"window", OptionType::Duration, kOptional, "2m",
+       "how far back to look: a series without a sample in it is gone; twice the distance of "
+       "scrapes at least"},
+      {"timeout", OptionType::Duration, kOptional, "",
+       "until when all must be answered, with all attempts; 10s, or `every` when that is "
+       "shorter"},
+      {"tenant", OptionType::Text, kOptional, "", "sent as X-Scope-OrgID, for Mimir"},
+      {"max_body", OptionType::Bytes, kOptional, "64MiB",
+       "the largest answer taken, after decompression"},
+      {"max_series", OptionType::Number, kOptional, "50000",
+       "how many series of one version may match"}};
+  for (OptionSpec& spec : Access::options()) all.push_back(std::move(spec));
+  return all;
+}
+
 }  // namespace
 
 extern const SourceKind prometheus{
     .name = "prometheus",
     .summary =
         "asks a Prometheus (Thanos, Mimir, VictoriaMetrics) for the metrics of both versions",
-    .options =
-        {{"url", OptionType::Url, kRequired, "",
-          "address of the server, with the path before /api/v1 where there is one"},
-         {"baseline_when", OptionType::Text, kRequired, "",
-          "the matchers of the series of the version that runs now: 'version=\"v1\"'"},
-         {"canary_when", OptionType::Text, kRequired, "",
-          "the matchers of the new version's series"},
-         {"selector", OptionType::Text, kOptional, "",
-          "matchers of both: 'namespace=\"prod\",service=\"checkout\"'"},
-         {"instance", OptionType::Text, kOptional, "",
-          "the label that names an instance, when it is not `pod`, or else `instance`; `none` for "
-          "series of a load balancer, which tell of no instances"},
-         {"native_histograms", OptionType::Flag, kOptional, "false",
-          "whether latency is in native histograms, instead of series with `le`"},
-         {"every", OptionType::Duration, kOptional, "15s",
-          "how often to ask; less often when the server scrapes less often"},
-         {"window", OptionType::Duration, kOptional, "2m",
-          "how far back to look: a series without a sample in it is gone; twice the distance of "
-          "scrapes at least"},
-         {"timeout", OptionType::Duration, kOptional, "",
-          "until when all must be answered, with all attempts; 10s, or `every` when that is "
-          "shorter"},
-         {"tenant", OptionType::Text, kOptional, "", "sent as X-Scope-OrgID, for Mimir"},
-         {"bearer_token_file", OptionType::Path, kOptional, "",
-          "a file with a token, read before every question"},
-         {"bearer_token", OptionType::Secret, kOptional, "", "or the token itself"},
-         {"username", OptionType::Text, kOptional, "", "for basic authentication"},
-         {"password", OptionType::Secret, kOptional, "", "for basic authentication"},
-         {"headers", OptionType::TextList, kOptional, "",
-          "more headers to send: a list of \"Name: value\""},
-         {"verify_tls", OptionType::Flag, kOptional, "true",
-          "whether the certificate must be trusted"},
-         {"ca_file", OptionType::Path, kOptional, "",
-          "the authorities to trust, as PEM, instead of the system's"},
-         {"cert_file", OptionType::Path, kOptional, "", "our own certificate, for mTLS"},
-         {"key_file", OptionType::Path, kOptional, "", "its key"},
-         {"server_name", OptionType::Text, kOptional, "",
-          "the name that the certificate must hold, when it is not the URL's host"},
-         {"max_body", OptionType::Bytes, kOptional, "64MiB",
-          "the largest answer taken, after decompression"},
-         {"max_series", OptionType::Number, kOptional, "50000",
-          "how many series of one version may match"}},
+    .options = options(),
     .example =
         R"({ url: "http://prometheus:9090", selector: 'namespace="prod"', baseline_when: 'version="v1"', canary_when: 'version="v2"' })",
     .events = {PromClient::kEvents[0], PromClient::kEvents[1], PromClient::kEvents[2],
                PromClient::kEvents[3], PromClient::kEvents[4], PromClient::kEvents[5],
-               PromClient::kEvents[6], "late_targets"},
+               PromClient::kEvents[6], "late_targets", "credentials_broken"},
     .make = make,
 };
 
