@@ -9,8 +9,8 @@
 
 #include "base/checksum.h"
 #include "davy/sketch.h"
-#include "sources/exchange_block.h"
-#include "sources/exchange_gathering.h"
+#include "sources/exchange/block.h"
+#include "sources/exchange/gathering.h"
 
 using namespace davy;
 using namespace davy::source;

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <string>
 
-#include "sources/exposition.h"
+#include "sources/formats/exposition.h"
 #include "sources/reading.h"
 
 using namespace davy;

@@ -10,8 +10,8 @@
 #include <random>
 #include <string>
 
-#include "sources/prom_fleet.h"
-#include "sources/promjson.h"
+#include "sources/prometheus/fleet.h"
+#include "sources/prometheus/json.h"
 
 using namespace davy;
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "sources/statsd_intake.h"
+#include "sources/statsd/intake.h"
 #include "statsd/workload.h"
 
 using namespace davy;

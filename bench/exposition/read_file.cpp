@@ -22,8 +22,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "sources/catalogue.h"
-#include "sources/exposition.h"
+#include "sources/formats/catalogue.h"
+#include "sources/formats/exposition.h"
 
 using namespace davy;
 using namespace davy::source;

@@ -1,6 +1,6 @@
 #include "sources/reading.h"
 
-#include "sources/catalogue.h"
+#include "sources/formats/catalogue.h"
 
 namespace davy::source {
 

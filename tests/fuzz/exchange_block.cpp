@@ -8,7 +8,7 @@
 
 #include "base/checksum.h"
 #include "base/packed.h"
-#include "sources/exchange_block.h"
+#include "sources/exchange/block.h"
 
 using namespace davy::source;
 

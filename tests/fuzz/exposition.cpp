@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "sources/page_reader.h"
+#include "sources/formats/page_reader.h"
 
 using namespace davy::source;
 

@@ -1,6 +1,6 @@
 // A Prometheus' answers. Whatever comes: what is taken holds what nlohmann reads in it, and an
 // answer that comes twice has counted nothing in between.
-#include "sources/promjson.h"
+#include "sources/prometheus/json.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <string>
 
 #include "promjson_oracle.h"
-#include "sources/prom_fleet.h"
+#include "sources/prometheus/fleet.h"
 
 using namespace davy::source;
 

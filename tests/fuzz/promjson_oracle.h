@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "sources/promjson.h"
+#include "sources/prometheus/json.h"
 
 namespace davy::fuzz {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "sources/page_reader.h"
+#include "sources/formats/page_reader.h"
 
 using namespace davy::source;
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "base/archive.h"
-#include "sources/statsd_intake.h"
+#include "sources/statsd/intake.h"
 
 using namespace davy;
 using namespace davy::source;

@@ -13,8 +13,8 @@
 #include "lab/redis.h"
 #include "lab/source.h"
 #include "net/means.h"
-#include "sources/exchange_block.h"
-#include "sources/exchange_stream.h"
+#include "sources/exchange/block.h"
+#include "sources/exchange/stream.h"
 
 using namespace davy;
 using namespace davy::source;

@@ -16,7 +16,7 @@
 #include "lab/server.h"
 #include "net/http_client.h"
 #include "net/means.h"
-#include "sources/exposition.h"
+#include "sources/formats/exposition.h"
 
 using namespace davy;
 using namespace davy::source;

@@ -8,7 +8,7 @@
 #include "lab/server.h"
 #include "lab/source.h"
 #include "net/redis.h"
-#include "sources/exchange_block.h"
+#include "sources/exchange/block.h"
 
 using namespace davy;
 using namespace davy::source;

@@ -22,7 +22,7 @@
 #include "base/units.h"
 #include "config/config.h"
 #include "config/settings.h"
-#include "sources/guess.h"
+#include "sources/suggest/guess.h"
 
 namespace davy::app {
 namespace {

@@ -13,9 +13,9 @@
 #include "app/cli/commands.h"
 #include "davy/result.h"
 #include "davy/source.h"
-#include "sources/fit.h"
-#include "sources/guess.h"
 #include "sources/rules.h"
+#include "sources/suggest/fit.h"
+#include "sources/suggest/guess.h"
 
 namespace davy::app {
 

@@ -16,7 +16,7 @@
 #include "app/cli/scrape_report.h"
 #include "app/cli/scraped_target.h"
 #include "base/units.h"
-#include "sources/guess.h"
+#include "sources/suggest/guess.h"
 
 namespace davy::app {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
-#include "sources/guess.h"
+#include "sources/suggest/guess.h"
 #include "sources/tally.h"
 
 namespace davy::app {

@@ -15,8 +15,8 @@
 #include "app/cli/look.h"
 #include "davy/source.h"
 #include "davy/time.h"
-#include "sources/survey.h"
-#include "sources/target_view.h"
+#include "sources/suggest/survey.h"
+#include "sources/suggest/target_view.h"
 
 namespace davy::app {
 

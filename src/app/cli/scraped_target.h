@@ -18,8 +18,8 @@
 #include "davy/result.h"
 #include "net/http_client.h"
 #include "net/means.h"
-#include "sources/survey.h"
-#include "sources/target_view.h"
+#include "sources/suggest/survey.h"
+#include "sources/suggest/target_view.h"
 
 namespace davy::app {
 

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "app/cli/look.h"
-#include "sources/fit.h"
-#include "sources/guess.h"
+#include "sources/suggest/fit.h"
+#include "sources/suggest/guess.h"
 
 namespace davy::app {
 

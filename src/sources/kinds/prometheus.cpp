@@ -4,7 +4,7 @@
 // Every round asks the server for its time, and then, of each version, for the raw samples of the
 // last minutes at that moment: `{__name__=~"a|b",namespace="prod",version="v2"}[120s]`. Nothing is
 // computed by the server: increase() and rate() extrapolate, and the judge takes counts only. What
-// the samples mean is decided elsewhere: prom_fleet.h (one round), rounds.h (all of them).
+// the samples mean is decided elsewhere: prometheus/fleet.h (one round), rounds.h (all of them).
 // Whose clock: the server's. Ours only measures how long a round was.
 // Fails on: whatever HTTP can fail on, any status but 200, what is no answer, partial answers.
 // Never blocks past ctx.deadline.
@@ -20,8 +20,8 @@
 #include "davy/source.h"
 #include "net/http_client.h"
 #include "net/means.h"
-#include "sources/prom_client.h"
-#include "sources/prom_fleet.h"
+#include "sources/prometheus/client.h"
+#include "sources/prometheus/fleet.h"
 #include "sources/rounds.h"
 
 namespace davy::source {

@@ -2,7 +2,7 @@
 //
 // Every judge of a deployment reads the whole stream for itself and knows how far it is; there is
 // no consumer group, so any number of judges can. What the blocks mean is decided elsewhere:
-// exchange_block.h (one block), exchange_gathering.h (all of them).
+// exchange/block.h (one block), exchange/gathering.h (all of them).
 // The stream is read again from its beginning when the last entry that was read is no longer there:
 // then Redis has lost some of it, and what was lost has been added again. Nothing counts twice.
 // Fails on: whatever Redis can fail on; blind after 3 rounds in a row. Entries that are no block
@@ -15,9 +15,9 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "davy/source.h"
-#include "sources/exchange_gathering.h"
-#include "sources/exchange_publisher.h"
-#include "sources/exchange_stream.h"
+#include "sources/exchange/gathering.h"
+#include "sources/exchange/publisher.h"
+#include "sources/exchange/stream.h"
 
 namespace davy::source {
 namespace {

@@ -21,13 +21,13 @@
 #include "base/workers.h"
 #include "davy/source.h"
 #include "net/means.h"
-#include "sources/access.h"
-#include "sources/discovery.h"
-#include "sources/page_reader.h"
+#include "sources/formats/page_reader.h"
 #include "sources/rounds.h"
 #include "sources/slot.h"
-#include "sources/stagger.h"
-#include "sources/target_list.h"
+#include "sources/targets/access.h"
+#include "sources/targets/discovery.h"
+#include "sources/targets/list.h"
+#include "sources/targets/stagger.h"
 
 namespace davy::source {
 namespace {

@@ -1,8 +1,8 @@
 // StatsD: the application itself sends what it counts, in StatsD's or DogStatsD's lines, over UDP
 // or a Unix datagram socket.
 //
-// Nobody is asked: a thread (statsd_listener.h) takes what comes and counts it (statsd_intake.h);
-// a round ends the span for both versions at once and makes its block (statsd_rounds.h). Addresses
+// Nobody is asked: a thread (statsd/listener.h) takes what comes and counts it (statsd/intake.h);
+// a round ends the span for both versions at once and makes its block (statsd/rounds.h). Addresses
 // are bound by the first round, so that checking a config takes no port.
 // Fails on: an address that is taken (told, tried again each round), requests that never come.
 // Never blocks but for the lock that the thread holds for one batch of packets.
@@ -18,9 +18,9 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "davy/source.h"
-#include "sources/statsd_intake.h"
-#include "sources/statsd_listener.h"
-#include "sources/statsd_rounds.h"
+#include "sources/statsd/intake.h"
+#include "sources/statsd/listener.h"
+#include "sources/statsd/rounds.h"
 
 namespace davy::source {
 namespace {

@@ -1,4 +1,4 @@
-#include "sources/exchange_block.h"
+#include "sources/exchange/block.h"
 
 #include <doctest/doctest.h>
 

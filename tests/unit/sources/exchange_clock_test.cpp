@@ -1,4 +1,4 @@
-#include "sources/exchange_clock.h"
+#include "sources/exchange/clock.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "sources/exchange_gathering.h"
+#include "sources/exchange/gathering.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "sources/exchange_outbox.h"
+#include "sources/exchange/outbox.h"
 
 #include <doctest/doctest.h>
 

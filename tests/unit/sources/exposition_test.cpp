@@ -1,4 +1,4 @@
-#include "sources/exposition.h"
+#include "sources/formats/exposition.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "sources/number.h"
+#include "sources/formats/number.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "sources/page_reader.h"
+#include "sources/formats/page_reader.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "sources/prom_client.h"
+#include "sources/prometheus/client.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "sources/prom_fleet.h"
+#include "sources/prometheus/fleet.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "sources/prom_native.h"
+#include "sources/prometheus/native.h"
 
 #include <doctest/doctest.h>
 

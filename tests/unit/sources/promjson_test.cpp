@@ -1,4 +1,4 @@
-#include "sources/promjson.h"
+#include "sources/prometheus/json.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -328,8 +328,7 @@ TEST_CASE("a damaged answer is refused, or read as nlohmann reads it") {
   int taken = 0;
   for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
     std::string body = Writer(seed).answer();
-    for (int n = 0; n < 2; ++n)
-      body[random() % body.size()] = kDamage[random() % kDamage.size()];
+    for (int n = 0; n < 2; ++n) body[random() % body.size()] = kDamage[random() % kDamage.size()];
     Kept kept;
     if (!read_prom_answer(body, kept)) continue;
     ++taken;

@@ -1,4 +1,4 @@
-#include "sources/protobuf.h"
+#include "sources/formats/protobuf.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "sources/page_reader.h"
+#include "sources/formats/page_reader.h"
 
 using namespace davy;
 using namespace davy::source;

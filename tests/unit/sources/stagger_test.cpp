@@ -1,4 +1,4 @@
-#include "sources/stagger.h"
+#include "sources/targets/stagger.h"
 
 #include <doctest/doctest.h>
 

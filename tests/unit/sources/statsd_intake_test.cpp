@@ -1,4 +1,4 @@
-#include "sources/statsd_intake.h"
+#include "sources/statsd/intake.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "sources/statsd_line.h"
+#include "sources/statsd/line.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "sources/statsd_rounds.h"
+#include "sources/statsd/rounds.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "sources/statsd_table.h"
+#include "sources/statsd/table.h"
 
 #include <doctest/doctest.h>
 

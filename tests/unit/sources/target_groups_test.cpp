@@ -1,4 +1,4 @@
-#include "sources/target_groups.h"
+#include "sources/targets/groups.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "sources/target_list.h"
+#include "sources/targets/list.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "sources/target_url.h"
+#include "sources/targets/url.h"
 
 #include <doctest/doctest.h>
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "sources/exposition.h"
+#include "sources/formats/exposition.h"
 
 using namespace davy::source;
 
