@@ -1,5 +1,6 @@
-// What an HTTP body of 7 MB costs on its way from the socket to its reader, beside the limit: a
-// loop of recv() on the same bytes. CPU time of the receiving thread; the server has its own.
+// What an HTTP body of 7 MB costs on its way from the socket to its reader, and a whole scrape of
+// it, beside the limit: a loop of recv() on the same bytes. CPU time of the receiving thread; the
+// server has its own.
 
 #include <arpa/inet.h>
 #include <benchmark/benchmark.h>
@@ -20,24 +21,26 @@
 #include "net/http_client.h"
 #include "net/means.h"
 #include "net/socket.h"
+#include "sources/formats/page_reader.h"
 
 using namespace davy;
 
 namespace {
 
-/// 50,000 series, as a large exporter shows them.
-const std::string& page() {
-  static const std::string text = [] {
+/// 50,000 series, as a large exporter shows them at two moments.
+const std::string& page(int tick = 0) {
+  static const auto write = [](int moment) {
     std::string out;
     for (int i = 0; i < 50'000; ++i) {
       out += fmt::format(
           "http_server_requests_seconds_bucket{{method=\"GET\",route=\"/api/v1/orders/{}\","
           "code=\"200\",pod=\"shop-7f9c4d-x{}\",zone=\"eu-west-1{}\",le=\"0.{}\"}} {}\n",
-          i / 10, i % 40, i % 3, i % 10, i * 7919 % 100'003);
+          i / 10, i % 40, i % 3, i % 10, 100'000 + i * 7919 % 800'003 + moment * (i % 7));
     }
     return out;
-  }();
-  return text;
+  };
+  static const std::string texts[] = {write(0), write(1)};
+  return texts[tick];
 }
 
 std::string chunked(const std::string& body, std::size_t size) {
@@ -69,10 +72,10 @@ std::string with_length(const std::string& body, const std::string& headers = ""
                      body);
 }
 
-/// Answers every request on every connection with the same bytes.
+/// Answers the requests with these bytes, in turn.
 class Server {
  public:
-  explicit Server(std::string answer) : answer_(std::move(answer)) {
+  explicit Server(std::vector<std::string> answers) : answers_(std::move(answers)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -93,13 +96,13 @@ class Server {
   }
 
   int port() const { return port_; }
-  std::size_t answer_size() const { return answer_.size(); }
+  std::size_t answer_size() const { return answers_[0].size(); }
 
  private:
   void serve(net::Socket peer) const {
     char request[4096];
-    while (peer && ::recv(peer.fd(), request, sizeof request, 0) > 0) {
-      for (std::string_view rest = answer_; !rest.empty();) {
+    for (std::size_t i = 0; peer && ::recv(peer.fd(), request, sizeof request, 0) > 0; ++i) {
+      for (std::string_view rest = answers_[i % answers_.size()]; !rest.empty();) {
         ssize_t n = ::send(peer.fd(), rest.data(), rest.size(), MSG_NOSIGNAL);
         if (n <= 0) return;
         rest.remove_prefix(static_cast<std::size_t>(n));
@@ -107,7 +110,7 @@ class Server {
     }
   }
 
-  const std::string answer_;
+  const std::vector<std::string> answers_;
   net::Socket listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   int port_ = 0;
   std::jthread thread_;
@@ -119,7 +122,7 @@ std::uint64_t glance(std::string_view piece) {
 }
 
 void raw_receive(benchmark::State& state) {
-  Server server(with_length(page()));
+  Server server({with_length(page(0)), with_length(page(1))});
   net::Means means;
   auto made = net::connect_tcp({"127.0.0.1", server.port()},
                                {Deadline::in(std::chrono::seconds(5)), means});
@@ -139,7 +142,7 @@ void raw_receive(benchmark::State& state) {
 BENCHMARK(raw_receive)->Arg(16 << 10)->Arg(128 << 10);
 
 void http_receive(benchmark::State& state, const std::string& answer) {
-  Server server(answer);
+  Server server({answer});
   net::Means means;
   net::HttpClient client(*net::parse_url(fmt::format("http://127.0.0.1:{}/", server.port())),
                          {.max_body = 32 << 20});
@@ -159,6 +162,35 @@ BENCHMARK_CAPTURE(http_receive, length, with_length(page()));
 BENCHMARK_CAPTURE(http_receive, chunked_4k, chunked(page(), 4096));
 BENCHMARK_CAPTURE(http_receive, chunked_32k, chunked(page(), 32 * 1024));
 BENCHMARK_CAPTURE(http_receive, gzip, with_length(zipped(page()), "Content-Encoding: gzip\r\n"));
+
+/// From the request to the reading, where a policy wants the series that match.
+void whole_scrape(benchmark::State& state, const char* counter) {
+  Server server({with_length(page(0)), with_length(page(1))});
+  net::Means means;
+  net::HttpClient client(*net::parse_url(fmt::format("http://127.0.0.1:{}/", server.port())),
+                         {.max_body = 32 << 20});
+  source::Rules rules = *source::Rules::compile(
+      {.counter = {counter}, .error_when = {"code=~\"5..\""}, .errors = {}, .histogram = {}});
+  source::PageReader reader(rules, {{source::Side::Baseline}}, 100'000);
+  net::HttpRequest request;
+  request.on_body = [&](const net::HttpResponse&, std::string_view piece) {
+    reader.feed(piece);
+    return true;
+  };
+  for (auto _ : state) {
+    reader.begin("text/plain");
+    auto got = client.call(request, {Deadline::in(std::chrono::seconds(5)), means});
+    auto* error = std::get_if<net::HttpError>(&got);
+    if (error != nullptr) return state.SkipWithError(error->what.c_str());
+    Result<source::Reading> reading = reader.finish();
+    if (!reading) return state.SkipWithError(reading.error().what.c_str());
+    benchmark::DoNotOptimize(reading->counters.size());
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(page().size()));
+}
+BENCHMARK_CAPTURE(whole_scrape, some_wanted,
+                  "http_server_requests_seconds_bucket{le=\"0.5\",zone=\"eu-west-11\"}");
+BENCHMARK_CAPTURE(whole_scrape, all_wanted, "http_server_requests_seconds_bucket");
 
 void inflate_alone(benchmark::State& state) {
   const std::string packed = zipped(page());
