@@ -35,6 +35,7 @@ void Exposition::begin(TextFormat format) {
   format_ = format;
   at_ = 0;
   text_at_ = 0;
+  beyond_ = 0;
   cut_.clear();
   parsed_ = {};
   not_metrics_ = {};
@@ -169,7 +170,7 @@ void Exposition::take_line(const char* at, const char* end, const char* limit) {
   std::string_view wrong = line_.parse(at, end, limit);
   if (!wrong.empty()) {
     if (parsed_.malformed < kDescribed)
-      described_.push_back(fmt::format("line {}: {}", at_ + 1, wrong));
+      described_.push_back(fmt::format("line {}: {}", at_ + beyond_ + 1, wrong));
     expect(start, whole, kMalformed);
     pass(kMalformed);
     return;
@@ -180,8 +181,12 @@ void Exposition::take_line(const char* at, const char* end, const char* limit) {
   if (series != SampleSink::kUnwanted) sink_.see(series, line_.value());
 }
 
-/// Remembers a line that has been seen.
+/// Remembers a line that has been seen, if there is room for it.
 void Exposition::expect(const char* at, std::size_t length, std::uint32_t series) {
+  if (beyond_ > 0 || text_.size() + length > most_text_) {
+    ++beyond_;
+    return;
+  }
   text_.append(at, length);
   lines_.push_back({static_cast<std::uint32_t>(length), series});
   ++at_;

@@ -7,9 +7,10 @@
 // Where the first difference is, parsing goes on line by line. What comes out never depends on
 // which of the two ways was taken (a test holds them side by side). A page may come in pieces of
 // any length; only the line that was cut is held back. Memory: the text of the last page without
-// its values, and 8 bytes per line. Threading: not thread-safe; belongs to one target. Failure: an
-// Error when the page is no metrics at all (HTML, JSON) or was cut: then nothing of it is to be
-// trusted. A malformed line is left out, counted and described.
+// its values, and 8 bytes per line; what is beyond a limit is parsed every time. Threading: not
+// thread-safe; belongs to one target. Failure: an Error when the page is no metrics at all (HTML,
+// JSON) or was cut: then nothing of it is to be trusted. A malformed line is left out, counted and
+// described.
 #pragma once
 
 #include <cstddef>
@@ -47,7 +48,11 @@ enum class TextFormat { Prometheus, OpenMetrics };
 
 class Exposition {
  public:
-  explicit Exposition(SampleSink& sink) : sink_(sink) {}
+  static constexpr std::size_t kMostText = 64 << 20;
+
+  /// Remembers so many bytes of a page at most.
+  explicit Exposition(SampleSink& sink, std::size_t most_text = kMostText)
+      : sink_(sink), most_text_(most_text) {}
 
   void begin(TextFormat format);
   /// The next bytes of the page.
@@ -80,12 +85,14 @@ class Exposition {
   void diverge();
 
   SampleSink& sink_;
+  const std::size_t most_text_;
   SampleLine line_;
   TextFormat format_ = TextFormat::Prometheus;
   std::string text_;         // of the expected lines, one behind the other
   std::vector<Line> lines_;  // expected; those before at_ have been seen on this page
   std::size_t at_ = 0;
   std::size_t text_at_ = 0;
+  std::size_t beyond_ = 0;              // lines of this page that there was no room for
   std::string cut_;                     // the start of a line whose end has not come yet
   std::vector<std::string> described_;  // malformed lines, by their order
   std::string_view not_metrics_;        // what the page is instead

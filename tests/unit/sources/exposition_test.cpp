@@ -1,6 +1,7 @@
 #include "sources/formats/exposition.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <cmath>
 
@@ -152,4 +153,28 @@ TEST_CASE("a series with ten thousand labels is malformed and costs little") {
 TEST_CASE("an empty body has no samples and no error") {
   REQUIRE(parse("").parsed);
   CHECK(parse("\n").parsed->lines == 0);
+}
+
+TEST_CASE("what there is no room to remember is parsed on every page, and comes out the same") {
+  Keeper keeper;
+  Exposition exposition(keeper, 1000);
+  std::string page;
+  for (int i = 0; i < 200; ++i) page += fmt::format("a{{x=\"{}\"}} {}\n", i, i);
+  page += "a{\n";
+  for (int round = 0; round < 3; ++round) {
+    keeper.all.clear();
+    exposition.begin(TextFormat::Prometheus);
+    exposition.feed(page);
+    Result<Parsed> parsed = exposition.finish();
+    REQUIRE(parsed);
+    CHECK(parsed->lines == 201);
+    CHECK(parsed->predicted < 200);
+    CHECK((parsed->predicted > 0) == (round > 0));
+    CHECK(parsed->malformed == 1);
+    CHECK(parsed->first_malformed.at(0) == "line 201: labels without an end");
+    double sum = 0;
+    for (const auto& sample : keeper.all) sum += sample.value;
+    CHECK(sum == 199 * 100);
+  }
+  CHECK(exposition.memory() < 10'000);
 }
