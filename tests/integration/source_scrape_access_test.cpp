@@ -16,9 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const RequestSeries kSeries{
-    .counter = {"n"}, .error_when = {"code=~\"5..\""}, .errors = {}, .histogram = {}};
-
 /// Tells its metrics only to whoever shows this header, and 401 to others.
 struct Guarding {
   explicit Guarding(const std::string& header) : wanted(header) {}
@@ -31,19 +28,6 @@ struct Guarding {
   }};
 };
 
-/// Of two versions that are the same target at different paths.
-struct Scraping : lab::SourceRunner {
-  Scraping(const std::string& baseline, const std::string& canary, lab::Settings more)
-      : SourceRunner("scrape", with(baseline, canary, std::move(more)), kSeries) {}
-
-  static lab::Settings with(const std::string& baseline, const std::string& canary,
-                            lab::Settings more) {
-    lab::Settings settings = {{"baseline", baseline}, {"canary", canary}};
-    settings.insert(settings.end(), more.begin(), more.end());
-    return settings;
-  }
-};
-
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -54,8 +38,9 @@ void replace_file(const std::string& path, const std::string& content) {
 }
 
 std::string refusal(lab::Settings more) {
-  auto made = lab::make_source("scrape", Scraping::with("http://a/", "http://b/", std::move(more)),
-                               kSeries);
+  auto made =
+      lab::make_source("scrape", lab::Scraping::with("http://a/", "http://b/", std::move(more)),
+                       lab::Scraping::kSeries);
   return made ? "" : made.error().setting + ": " + made.error().what;
 }
 
@@ -70,8 +55,8 @@ void serve_page(const lab::TlsServer& server) {
 TEST_CASE("a target that wants a user and a password is shown them") {
   Guarding guarding("Authorization: Basic ZGF2eTpodW50ZXIy");  // davy:hunter2
   auto round = [&](const std::string& password) {
-    return Scraping(guarding.server.url("/1"), guarding.server.url("/2"),
-                    {{"username", "davy"}, {"password", password}})
+    return lab::Scraping(guarding.server.url("/1"), guarding.server.url("/2"),
+                         {{"username", "davy"}, {"password", password}})
         .collect();
   };
   CHECK(round("hunter2").trouble == "");
@@ -84,13 +69,13 @@ TEST_CASE("a target that wants a user and a password is shown them") {
 
 TEST_CASE("a token and headers of one's own are shown") {
   Guarding guarding("Authorization: Bearer abc.def");
-  CHECK(
-      Scraping(guarding.server.url("/1"), guarding.server.url("/2"), {{"bearer_token", "abc.def"}})
-          .collect()
-          .trouble == "");
+  CHECK(lab::Scraping(guarding.server.url("/1"), guarding.server.url("/2"),
+                      {{"bearer_token", "abc.def"}})
+            .collect()
+            .trouble == "");
   guarding.want("X-Tenant: shop");
-  CHECK(Scraping(guarding.server.url("/1"), guarding.server.url("/2"),
-                 {{"headers", "X-Other: 1\nX-Tenant:shop"}})
+  CHECK(lab::Scraping(guarding.server.url("/1"), guarding.server.url("/2"),
+                      {{"headers", "X-Other: 1\nX-Tenant:shop"}})
             .collect()
             .trouble == "");
 }
@@ -100,8 +85,8 @@ TEST_CASE("a token file that rotates is read again, and a broken one leaves the 
   std::string file = dir / "token";
   lab::write_file(file, "first\n");
   Guarding guarding("Authorization: Bearer first");
-  Scraping scrape(guarding.server.url("/1"), guarding.server.url("/2"),
-                  {{"bearer_token_file", file}});
+  lab::Scraping scrape(guarding.server.url("/1"), guarding.server.url("/2"),
+                       {{"bearer_token_file", file}});
   CHECK(scrape.collect().trouble == "");
 
   guarding.want("Authorization: Bearer second");
@@ -128,8 +113,8 @@ TEST_CASE("a token file that rotates is read again, and a broken one leaves the 
 TEST_CASE("without a token nobody is asked, and why there is none is told") {
   lab::TempDir dir;
   Guarding guarding("Authorization: Bearer x");
-  Scraping scrape(guarding.server.url("/1"), guarding.server.url("/2"),
-                  {{"bearer_token_file", dir / "token"}});
+  lab::Scraping scrape(guarding.server.url("/1"), guarding.server.url("/2"),
+                       {{"bearer_token_file", dir / "token"}});
   Collected first = scrape.collect();
   CHECK(first.baseline_targets == 0);
   CHECK(holds(first.trouble, "canary " + guarding.server.url("/2") +
@@ -145,7 +130,7 @@ TEST_CASE("who is redirected elsewhere does not go there with its token") {
     return lab::answer_of(302, "", "Location: " + elsewhere.url() + "\r\n");
   });
   Collected first =
-      Scraping(redirecting.url("/1"), redirecting.url("/2"), {{"bearer_token", "hunter2"}})
+      lab::Scraping(redirecting.url("/1"), redirecting.url("/2"), {{"bearer_token", "hunter2"}})
           .collect();
   CHECK(holds(first.trouble, "answered 302 (200 would be right, and redirects are not followed)"));
   CHECK_FALSE(holds(first.trouble, "hunter2"));
@@ -155,7 +140,7 @@ TEST_CASE("who is redirected elsewhere does not go there with its token") {
 TEST_CASE("a token in a URL's query is in no message") {
   lab::Scraped target([](const std::string&) { return lab::answer_of(500, ""); });
   Collected first =
-      Scraping(target.url("/1?token=hunter2"), target.url("/2?token=hunter2"), {}).collect();
+      lab::Scraping(target.url("/1?token=hunter2"), target.url("/2?token=hunter2"), {}).collect();
   CHECK(holds(first.trouble, "canary " + target.url("/2") + ": answered 500"));
   CHECK_FALSE(holds(first.trouble, "hunter2"));
 }
@@ -165,7 +150,7 @@ TEST_CASE("a certificate is trusted by the authority that ca_file names, for its
   serve_page(server);
   std::string url = server.url("127.0.0.1", "metrics");
   auto round = [&](lab::Settings more) {
-    return Scraping(url, url + "?", std::move(more)).collect();
+    return lab::Scraping(url, url + "?", std::move(more)).collect();
   };
   Collected untrusted = round({});
   CHECK(untrusted.baseline_targets == 0);
@@ -188,7 +173,7 @@ TEST_CASE("a server that wants certificates is shown ours, also when its files a
   lab::TlsServer server = lab::TlsServer::of_files("IP:127.0.0.1", ours / "cert");
   serve_page(server);
   std::string url = server.url("127.0.0.1", "metrics");
-  Scraping scrape(
+  lab::Scraping scrape(
       url, url + "?",
       {{"ca_file", server.dir / "cert"}, {"cert_file", dir / "cert"}, {"key_file", dir / "key"}});
   CHECK(scrape.collect().baseline_targets == 0);
@@ -212,7 +197,7 @@ TEST_CASE("files for TLS that hold none of it are told, and nobody is asked") {
   lab::TempDir dir;
   lab::write_file(dir / "ca", "no certificate\n");
   Collected first =
-      Scraping("https://127.0.0.1:1/1", "https://127.0.0.1:1/2", {{"ca_file", dir / "ca"}})
+      lab::Scraping("https://127.0.0.1:1/1", "https://127.0.0.1:1/2", {{"ca_file", dir / "ca"}})
           .collect();
   CHECK(holds(first.trouble, "not asked, as TLS cannot start: " + (dir / "ca") + ": "));
 }
@@ -229,7 +214,7 @@ TEST_CASE("targets on Unix sockets are asked there") {
     for (char c : path) coded += c == '/' ? std::string("%2F") : std::string(1, c);
     return "http+unix://" + coded + "/metrics";
   };
-  Scraping scrape(url("v1.sock"), url("v2.sock"), {});
+  lab::Scraping scrape(url("v1.sock"), url("v2.sock"), {});
   CHECK(scrape.collect().trouble == "");
   v1.count(10, 0);
   v2.count(3, 1);
@@ -241,7 +226,7 @@ TEST_CASE("targets on Unix sockets are asked there") {
   CHECK(v1.connections() == 1);
   CHECK(holds(v1.requests().at(0), "\r\nHost: localhost\r\n"));
 
-  Collected refused = Scraping(url("v1.sock"), url("none.sock"), {}).collect();
+  Collected refused = lab::Scraping(url("v1.sock"), url("none.sock"), {}).collect();
   CHECK(holds(refused.trouble, "connect to " + (dir / "none.sock") + ": No such file"));
 }
 

@@ -16,9 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const RequestSeries kSeries{
-    .counter = {"n"}, .error_when = {"code=~\"5..\""}, .errors = {}, .histogram = {}};
-
 /// As whoever writes such files should: nobody ever sees a half of it.
 void replace_file(const std::string& path, const std::string& content) {
   lab::write_file(path + ".new", content);
@@ -33,7 +30,7 @@ std::string group(const std::vector<std::string>& targets, const std::string& la
 
 struct Discovering : lab::SourceRunner {
   explicit Discovering(const std::string& files, lab::Settings more = {})
-      : SourceRunner("scrape", with(files, std::move(more)), kSeries) {}
+      : SourceRunner("scrape", with(files, std::move(more)), lab::Scraping::kSeries) {}
 
   static lab::Settings with(const std::string& files, lab::Settings more) {
     lab::Settings settings = {{"file_sd", files},
@@ -49,7 +46,7 @@ bool holds(const std::string& text, const std::string& part) {
 }
 
 std::string refusal(const lab::Settings& settings) {
-  auto made = lab::make_source("scrape", settings, kSeries);
+  auto made = lab::make_source("scrape", settings, lab::Scraping::kSeries);
   return made ? "" : made.error().setting + ": " + made.error().what;
 }
 
@@ -93,7 +90,7 @@ TEST_CASE("files may name one version while URLs name the other") {
   lab::SourceRunner scrape(
       "scrape",
       {{"baseline", v1.url()}, {"file_sd", dir / "sd.yml"}, {"canary_when", "track=\"canary\""}},
-      kSeries);
+      lab::Scraping::kSeries);
   v1.count(0, 0);
   v2.count(0, 0);
   scrape.collect();
@@ -115,7 +112,7 @@ TEST_CASE("a target that the config names already is asked once, as the config h
   lab::SourceRunner scrape(
       "scrape",
       {{"baseline", v1.url()}, {"file_sd", dir / "sd.yml"}, {"canary_when", "track=\"canary\""}},
-      kSeries);
+      lab::Scraping::kSeries);
   Collected first = scrape.collect();
   CHECK(first.baseline_targets == 1);
   CHECK(first.canary_targets == 1);
@@ -289,7 +286,7 @@ TEST_CASE("a target of both versions counts for neither, and one named twice cou
                            {{"file_sd", dir / "*.yml"},
                             {"baseline_when", "track=~\"stable|both\""},
                             {"canary_when", "track=~\"canary|both\""}},
-                           kSeries);
+                           lab::Scraping::kSeries);
   Collected first = scrape.collect();
   CHECK(first.baseline_targets == 1);
   CHECK(first.canary_targets == 1);

@@ -12,9 +12,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const RequestSeries kSeries{
-    .counter = {"n"}, .error_when = {"code=~\"5..\""}, .errors = {}, .histogram = {"h"}};
-
 /// Answers every request with what its text is at that moment.
 struct Exporter {
   std::shared_ptr<Guarded<std::string>> text = std::make_shared<Guarded<std::string>>();
@@ -36,21 +33,6 @@ struct Exporter {
   std::string url() const { return server.url("/metrics"); }
 };
 
-struct Scraping : lab::SourceRunner {
-  Scraping(const std::string& baseline, const std::string& canary, lab::Settings more = {},
-           const std::vector<ValueSeries>& values = {})
-      : Scraping(with(baseline, canary, std::move(more)), values) {}
-  explicit Scraping(const lab::Settings& settings, const std::vector<ValueSeries>& values = {})
-      : SourceRunner("scrape", settings, kSeries, values) {}
-
-  static lab::Settings with(const std::string& baseline, const std::string& canary,
-                            lab::Settings more) {
-    lab::Settings settings = {{"baseline", baseline}, {"canary", canary}};
-    settings.insert(settings.end(), more.begin(), more.end());
-    return settings;
-  }
-};
-
 /// The start time of a process that is `age` seconds old now.
 std::string started(double age) {
   return "process_start_time_seconds " +
@@ -68,7 +50,7 @@ TEST_CASE("two exporters become blocks, over one connection each") {
   Exporter v2;
   v1.count(100, 1);
   v2.count(10, 0);
-  Scraping scraping(v1.url(), v2.url());
+  lab::Scraping scraping(v1.url(), v2.url());
   CHECK(scraping.source().describe() == "scrape of 1 baseline and 1 canary targets");
   Collected first = scraping.collect();
   CHECK(first.trouble == "");
@@ -90,7 +72,7 @@ TEST_CASE("a canary that refuses is told, and blinds after three rounds") {
   Exporter v1;
   v1.count(1, 0);
   std::string gone = lab::Server(lab::mute()).url("/metrics");
-  Scraping scraping(v1.url(), gone);
+  lab::Scraping scraping(v1.url(), gone);
   CHECK_FALSE(scraping.collect().blind);
   CHECK_FALSE(scraping.collect().blind);
   Collected third = scraping.collect();
@@ -105,7 +87,7 @@ TEST_CASE("a body without end is refused at the limit") {
   Exporter v1;
   v1.count(1, 0);
   lab::Server endless(lab::huge("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"));
-  Scraping scraping(v1.url(), endless.url("/metrics"), {{"max_body", "1MiB"}});
+  lab::Scraping scraping(v1.url(), endless.url("/metrics"), {{"max_body", "1MiB"}});
   Collected collected = scraping.collect();
   CHECK(holds(collected.trouble, "canary " + endless.url("/metrics") + ": "));
   CHECK(holds(collected.trouble, "larger than 1 MiB"));
@@ -115,7 +97,7 @@ TEST_CASE("a body of 100 MB is refused by the default limit") {
   Exporter v1;
   v1.count(1, 0);
   lab::Server large(lab::huge("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"));
-  Scraping scraping(v1.url(), large.url("/metrics"), {{"every", "30s"}, {"timeout", "20s"}});
+  lab::Scraping scraping(v1.url(), large.url("/metrics"), {{"every", "30s"}, {"timeout", "20s"}});
   CHECK(holds(scraping.collect().trouble, "larger than 32 MiB"));
 }
 
@@ -123,7 +105,7 @@ TEST_CASE("a body that ends before its length is refused") {
   Exporter v1;
   v1.count(1, 0);
   lab::Server cut(lab::raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nn{code=\"200\"} 1\n"));
-  Scraping scraping(v1.url(), cut.url("/metrics"));
+  lab::Scraping scraping(v1.url(), cut.url("/metrics"));
   Collected collected = scraping.collect();
   CHECK(collected.canary_targets == 0);
   CHECK(holds(collected.trouble, "(1 time)"));
@@ -133,10 +115,10 @@ TEST_CASE("pages that are no metrics are told as what they are") {
   Exporter v1;
   v1.count(1, 0);
   lab::Server html(lab::http(200, "<!DOCTYPE html><html></html>\n"));
-  CHECK(holds(Scraping(v1.url(), html.url("/")).collect().trouble,
+  CHECK(holds(lab::Scraping(v1.url(), html.url("/")).collect().trouble,
               "answered HTML, not metrics (is the path right? /metrics is usual)"));
   lab::Server broken(lab::http(503, "no"));
-  CHECK(holds(Scraping(v1.url(), broken.url("/")).collect().trouble,
+  CHECK(holds(lab::Scraping(v1.url(), broken.url("/")).collect().trouble,
               "answered 503 (200 would be right)"));
 }
 
@@ -144,7 +126,7 @@ TEST_CASE("a target that says nothing holds neither the round nor the other targ
   Exporter v1;
   v1.count(1, 0);
   lab::Server mute(lab::mute());
-  Scraping scraping(v1.url(), mute.url("/metrics"), {{"timeout", "200ms"}});
+  lab::Scraping scraping(v1.url(), mute.url("/metrics"), {{"timeout", "200ms"}});
   for (int round = 1; round <= 3; ++round) {
     Collected collected = scraping.collect();
     CHECK(collected.baseline_targets == 1);
@@ -157,14 +139,14 @@ TEST_CASE("a source may end while a target still holds a worker") {
   Exporter v1;
   v1.count(1, 0);
   lab::Server drip(lab::drip("HTTP/1.1 200 OK\r\n\r\n", 10));
-  Scraping(v1.url(), drip.url("/metrics"), {{"timeout", "100ms"}}).collect(1ms);
+  lab::Scraping(v1.url(), drip.url("/metrics"), {{"timeout", "100ms"}}).collect(1ms);
   CHECK(true);  // the sanitizers say whether the worker touched what is gone
 }
 
 TEST_CASE("a name that cannot be looked up is told") {
   Exporter v1;
   v1.count(1, 0);
-  Scraping scraping(v1.url(), "http://name.invalid/metrics", {{"timeout", "4s"}});
+  lab::Scraping scraping(v1.url(), "http://name.invalid/metrics", {{"timeout", "4s"}});
   Collected collected = scraping.collect();
   CHECK(collected.baseline_targets == 1);
   CHECK(holds(collected.trouble, "canary http://name.invalid/metrics: "));
@@ -172,7 +154,7 @@ TEST_CASE("a name that cannot be looked up is told") {
 
 TEST_CASE("the settings of a scrape that contradict each other are refused") {
   auto refused = [&](const lab::Settings& settings) {
-    auto made = lab::make_source("scrape", settings, kSeries);
+    auto made = lab::make_source("scrape", settings, lab::Scraping::kSeries);
     return made ? "" : made.error().setting + ": " + made.error().what;
   };
   CHECK(refused({{"baseline", "http://a/"}}) ==
@@ -203,7 +185,7 @@ TEST_CASE("a canary that restarted between two scrapes is seen by its start time
   std::string latency = "h_bucket{le=\"0.1\"} 2\nh_bucket{le=\"+Inf\"} 3\n";
   v1.show("n{code=\"200\"} 100\n" + latency);
   v2.show(started(600) + "n{code=\"200\"} 10\n" + latency);
-  Scraping scraping(v1.url(), v2.url());
+  lab::Scraping scraping(v1.url(), v2.url());
   scraping.collect();
   v2.show(started(2) + "n{code=\"200\"} 11\n" + latency);
   Collected second = scraping.collect();
@@ -230,14 +212,14 @@ TEST_CASE("one target that serves both versions tells their metrics apart, and n
            "q{server=\"v2\",shard=\"b\"} 5\nq 1000\n";
   };
   both.show(page(0, 0));
-  Scraping scraping({{"targets", both.url()},
-                     {"baseline_when", "server=\"v1\""},
-                     {"canary_when", "server=\"v2\""}},
-                    {{.name = "queue", .series = "q"},
-                     {.name = "reads",
-                      .series = "r",
-                      .kind = ValueSeries::Kind::Rate,
-                      .per = ValueSeries::Per::Request}});
+  lab::Scraping scraping({{"targets", both.url()},
+                          {"baseline_when", "server=\"v1\""},
+                          {"canary_when", "server=\"v2\""}},
+                         {{.name = "queue", .series = "q"},
+                          {.name = "reads",
+                           .series = "r",
+                           .kind = ValueSeries::Kind::Rate,
+                           .per = ValueSeries::Per::Request}});
   scraping.collect();
   both.show(page(5, 9));
   Collected second = scraping.collect();
@@ -261,7 +243,7 @@ TEST_CASE("a davy that was killed goes on with what it saved, nothing twice and 
   v2.count(10, 0);
   std::string saved;
   {
-    Scraping killed(v1.url(), v2.url());
+    lab::Scraping killed(v1.url(), v2.url());
     killed.collect();
     v1.count(200, 0);
     v2.count(20, 0);
@@ -273,7 +255,7 @@ TEST_CASE("a davy that was killed goes on with what it saved, nothing twice and 
   }
   v1.count(300, 3);
   v2.count(30, 1);
-  Scraping next(v1.url(), v2.url());
+  lab::Scraping next(v1.url(), v2.url());
   REQUIRE(next.load(saved));
   Collected first = next.collect();
   REQUIRE(first.block);
@@ -281,14 +263,14 @@ TEST_CASE("a davy that was killed goes on with what it saved, nothing twice and 
   CHECK(first.block->canary.requests == 11);
   CHECK(first.block->canary.errors == 1);
 
-  CHECK_FALSE(Scraping(v2.url(), v1.url()).load(saved));
-  CHECK_FALSE(Scraping(v1.url(), v2.url()).load(saved.substr(0, saved.size() - 1)));
-  CHECK_FALSE(Scraping(v1.url(), v2.url(), {}, {{.name = "m", .series = "m"}}).load(saved));
+  CHECK_FALSE(lab::Scraping(v2.url(), v1.url()).load(saved));
+  CHECK_FALSE(lab::Scraping(v1.url(), v2.url()).load(saved.substr(0, saved.size() - 1)));
+  CHECK_FALSE(lab::Scraping(v1.url(), v2.url(), {}, {{.name = "m", .series = "m"}}).load(saved));
 }
 
 TEST_CASE("a metric that cannot be read is refused") {
   auto made = lab::make_source("scrape", {{"baseline", "http://a/"}, {"canary", "http://b/"}},
-                               kSeries, {{.name = "queue", .series = "1"}});
+                               lab::Scraping::kSeries, {{.name = "queue", .series = "1"}});
   REQUIRE_FALSE(made);
   CHECK(made.error().setting == "metrics");
 }

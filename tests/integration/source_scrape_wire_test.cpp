@@ -17,21 +17,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const RequestSeries kSeries{
-    .counter = {"n"}, .error_when = {"code=~\"5..\""}, .errors = {}, .histogram = {}};
-
-struct Scraping : lab::SourceRunner {
-  Scraping(const std::string& baseline, const std::string& canary, lab::Settings more = {})
-      : SourceRunner("scrape", with(baseline, canary, std::move(more)), kSeries) {}
-
-  static lab::Settings with(const std::string& baseline, const std::string& canary,
-                            lab::Settings more) {
-    lab::Settings settings = {{"baseline", baseline}, {"canary", canary}};
-    settings.insert(settings.end(), more.begin(), more.end());
-    return settings;
-  }
-};
-
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -46,7 +31,7 @@ std::string chunked(const std::string& body) {
 Collected round_with(const lab::Server& canary, lab::Settings more = {}) {
   lab::Scraped v1;
   v1.count(1, 0);
-  Collected collected = Scraping(v1.url(), canary.url("/metrics"), std::move(more)).collect();
+  Collected collected = lab::Scraping(v1.url(), canary.url("/metrics"), std::move(more)).collect();
   CHECK(collected.baseline_targets == 1);
   CHECK(collected.canary_targets == 0);
   CHECK(holds(collected.trouble, "canary " + canary.url("/metrics") + ": "));
@@ -63,7 +48,7 @@ TEST_CASE("packed answers are counted as plain ones are") {
                           "Content-Encoding: gzip\r\n");
   });
   v1.count(0, 0);
-  Scraping scrape(v1.url(), v2.url());
+  lab::Scraping scrape(v1.url(), v2.url());
   CHECK(scrape.collect().trouble == "");
   v1.count(5, 0);
   Collected second = scrape.collect();
@@ -77,9 +62,10 @@ TEST_CASE(
     "a target of this machine is asked for a plain answer, unless the config says otherwise") {
   lab::Scraped target;
   target.count(1, 0);
-  Scraping(target.url("/1"), target.url("/2")).collect();
+  lab::Scraping(target.url("/1"), target.url("/2")).collect();
   CHECK(holds(target.requests().at(0), "\r\nAccept-Encoding: identity\r\n"));
-  Scraping(target.url("/1"), target.url("/2"), {{"headers", "accept-encoding: gzip"}}).collect();
+  lab::Scraping(target.url("/1"), target.url("/2"), {{"headers", "accept-encoding: gzip"}})
+      .collect();
   CHECK(holds(target.requests().at(2), "\r\naccept-encoding: gzip\r\n"));
   CHECK_FALSE(holds(target.requests().at(2), "identity"));
 }
@@ -133,8 +119,8 @@ TEST_CASE("a name that the resolver says nothing about costs the other targets n
   std::promise<void> end;
   std::shared_future<void> ended = end.get_future().share();
   lab::SourceRunner scrape(
-      "scrape", Scraping::with(v1.url(), "http://silent.test/metrics", {{"timeout", "500ms"}}),
-      kSeries, {}, [ended](const std::string&, Deadline) {
+      "scrape", lab::Scraping::with(v1.url(), "http://silent.test/metrics", {{"timeout", "500ms"}}),
+      lab::Scraping::kSeries, {}, [ended](const std::string&, Deadline) {
         ended.wait();
         return wire::LookedUp{wire::LookedUp::Kind::NoAnswer, {}, "too late"};
       });
@@ -157,7 +143,7 @@ TEST_CASE("a page of several megabytes is read whole over a connection that is k
   });
   lab::Scraped v1;
   v1.count(0, 0);
-  Scraping scrape(v1.url(), v2.url(), {{"every", "30s"}, {"timeout", "20s"}});
+  lab::Scraping scrape(v1.url(), v2.url(), {{"every", "30s"}, {"timeout", "20s"}});
   scrape.collect();
   v1.count(1, 0);
   Collected second = scrape.collect();
@@ -174,7 +160,7 @@ TEST_CASE("an error page is read to its end, so that the connection is kept") {
   });
   lab::Scraped v1;
   v1.count(1, 0);
-  Scraping scrape(v1.url(), v2.url());
+  lab::Scraping scrape(v1.url(), v2.url());
   CHECK(holds(scrape.collect().trouble, "answered 503 (200 would be right)"));
   CHECK(scrape.collect().canary_targets == 1);
   CHECK(v2.connections() == 1);
@@ -184,16 +170,16 @@ TEST_CASE("targets that refuse, are not found or say nothing are counted as such
   lab::Scraped v1;
   v1.count(1, 0);
   std::string gone = lab::Server(lab::mute()).url("/metrics");
-  Collected refused = Scraping(v1.url(), gone).collect();
+  Collected refused = lab::Scraping(v1.url(), gone).collect();
   CHECK(lab::times(refused, "scrape_failed") == 1);
   CHECK(lab::times(refused, "target_new") == 2);
-  Scraping unknown(v1.url(), "http://name.invalid/metrics");
+  lab::Scraping unknown(v1.url(), "http://name.invalid/metrics");
   CHECK(lab::eventually([&] {
     Collected round = unknown.collect();
     return lab::times(round, "lookup_failed") == 1 && !holds(round.trouble, "does not answer");
   }));
   lab::Server mute(lab::mute());
-  Scraping waiting(v1.url(), mute.url("/metrics"), {{"timeout", "200ms"}});
+  lab::Scraping waiting(v1.url(), mute.url("/metrics"), {{"timeout", "200ms"}});
   CHECK(lab::times(waiting.collect(), "scrape_late") == 1);
 }
 
@@ -204,7 +190,7 @@ TEST_CASE("lines that are none and series of no use are counted, in every round 
     return lab::answer_of(200, lab::page_of(1, 0) + "n{code=\"200\"} 7\nn{code= 1\ngarbage\n" +
                                    "n{code=\"201\"} NaN\n");
   });
-  Scraping scrape(v1.url(), v2.url());
+  lab::Scraping scrape(v1.url(), v2.url());
   for (int round = 0; round < 2; ++round) {
     Collected collected = scrape.collect();
     CHECK(lab::times(collected, "malformed_lines") == 2);

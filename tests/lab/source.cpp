@@ -57,4 +57,19 @@ bool SourceRunner::load(std::string bytes) {
   return !in.failed() && in.at_end();
 }
 
+const RequestSeries Scraping::kSeries{
+    .counter = {"n"}, .error_when = {"code=~\"5..\""}, .errors = {}, .histogram = {"h"}};
+
+Settings Scraping::with(const std::string& baseline, const std::string& canary, Settings more) {
+  more.insert(more.begin(), {{"baseline", baseline}, {"canary", canary}});
+  return more;
+}
+
+Scraping::Scraping(const std::string& baseline, const std::string& canary, Settings more,
+                   const std::vector<ValueSeries>& values)
+    : Scraping(with(baseline, canary, std::move(more)), values) {}
+
+Scraping::Scraping(const Settings& settings, const std::vector<ValueSeries>& values)
+    : SourceRunner("scrape", settings, kSeries, values) {}
+
 }  // namespace davy::lab

@@ -54,4 +54,14 @@ class SourceRunner {
   std::unique_ptr<Source> source_;
 };
 
+struct Scraping : SourceRunner {
+  /// `n`, whose label `code` tells errors, and the histogram `h`.
+  static const RequestSeries kSeries;
+  static Settings with(const std::string& baseline, const std::string& canary, Settings more);
+
+  Scraping(const std::string& baseline, const std::string& canary, Settings more = {},
+           const std::vector<ValueSeries>& values = {});
+  explicit Scraping(const Settings& settings, const std::vector<ValueSeries>& values = {});
+};
+
 }  // namespace davy::lab
