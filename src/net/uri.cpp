@@ -21,7 +21,7 @@ Result<Done> take_user(std::string_view info, Uri& uri) {
   if (colon != std::string_view::npos) uri.password = percent_decoded(info.substr(colon + 1));
   bool password_ok = colon == std::string_view::npos || uri.password;
   if (!uri.user || !password_ok) {
-    return Error{"the user or password holds a % that is not followed by two hexadecimal digits"};
+    return Error{"has a user or password with a % that is not followed by two hexadecimal digits"};
   }
   return Done{};
 }
@@ -34,21 +34,22 @@ Result<Done> take_host(std::string_view at, Uri& uri) {
   std::string_view rest;
   if (!at.empty() && at.front() == '[') {  // RFC 3986, section 3.2.2: IPv6 in brackets
     std::size_t close = at.find(']');
-    if (close == std::string_view::npos) return Error{"the [ of the host has no ]"};
+    if (close == std::string_view::npos) return Error{"has a host whose [ has no ]"};
     host = at.substr(1, close - 1);
     rest = at.substr(close + 1);
     if (!rest.empty() && rest.front() != ':')
-      return Error{"something stands between the ] and the :port"};
+      return Error{"has something between the ] and the :port"};
   } else if (std::size_t colon = at.find(':'); colon != std::string_view::npos) {
     host = at.substr(0, colon);
     rest = at.substr(colon);
   }
   std::optional<std::string> decoded = percent_decoded(host);
-  if (!decoded) return Error{"the host holds a % that is not followed by two hexadecimal digits"};
+  if (!decoded) return Error{"has a host with a % that is not followed by two hexadecimal digits"};
   uri.host = *decoded;
   if (rest.size() > 1) {
     std::optional<int> port = parse_port(rest.substr(1));
-    if (!port) return Error{"the port is not a number from 1 to 65535" + std::string(kEncodeHint)};
+    if (!port)
+      return Error{"has a port that is not a number from 1 to 65535" + std::string(kEncodeHint)};
     uri.port = *port;
   }
   return Done{};

@@ -99,14 +99,15 @@ int config_suggest(const ConfigSuggestOptions& options) {
     return usage("--wait must be 0s to 1h");
   std::string name = options.name.empty() ? name_by_url(options.url) : options.name;
   if (auto wrong = config::wrong_name(name)) return usage("--name: " + *wrong);
-  if (options.canary == options.url)
+  if (!options.canary.empty() && options.canary == options.url)
     return usage("--canary is the same URL: leave it out when one target serves both versions");
   if (options.file.empty() && options.force) return usage("--force goes with --write FILE");
   if (!options.file.empty() && !options.force && ::access(options.file.c_str(), F_OK) == 0)
     return usage(options.file + " is there already, and stays as it is (--force writes over it)");
   std::vector<Looked> targets;
-  for (const std::string& url : {options.url, options.canary}) {
-    if (url.empty()) continue;
+  std::vector<std::string> urls{options.url};
+  if (!options.canary.empty()) urls.push_back(options.canary);
+  for (const std::string& url : urls) {
     Result<Looked> target = looked(url, options);
     if (!target) return usage(target.error().what);
     targets.push_back(std::move(*target));
@@ -129,7 +130,7 @@ int config_suggest(const ConfigSuggestOptions& options) {
     }
   }
 
-  Look look = look_of_stdout();
+  Look look = look_of_stderr();
   Seen seen{.url = options.url,
             .canary = options.canary,
             .name = name,

@@ -7,16 +7,27 @@
 #include "base/text.h"
 
 namespace davy::app {
+namespace {
 
-Look look_of_stdout() {
+Look look_of(int fd) {
   Look look;
-  if (isatty(STDOUT_FILENO) != 1) return look;
+  if (isatty(fd) != 1) return look;
   look.is_terminal = true;
   winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) look.columns = size.ws_col;
+  if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) look.columns = size.ws_col;
   const char* no_colour = std::getenv("NO_COLOR");
   look.colour = no_colour == nullptr || *no_colour == '\0';
   return look;
+}
+
+}  // namespace
+
+Look look_of_stdout() {
+  return look_of(STDOUT_FILENO);
+}
+
+Look look_of_stderr() {
+  return look_of(STDERR_FILENO);
 }
 
 std::string wrapped(std::string_view label, std::string_view words, std::size_t columns) {

@@ -1,6 +1,6 @@
-// Look: how a command draws on whoever reads its stdout: a terminal, or a pipe.
+// Look: how a command draws on whoever reads its output: a terminal, or a pipe.
 //
-// Threading: pure; look_of_stdout asks the kernel and the environment.
+// Threading: pure; look_of_stdout and look_of_stderr ask the kernel and the environment.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,8 @@ struct Look {
 };
 
 Look look_of_stdout();
+/// For what goes beside the result, which may be in a file.
+Look look_of_stderr();
 
 /// Broken at spaces to fit `columns`; every line after the first is indented as far as `label` is
 /// long. Ends with a line break.

@@ -39,6 +39,9 @@ std::vector<source::Candidate> preset_candidates();
 /// Among them, a guess for what no preset knows.
 inline constexpr std::string_view kGuessed = "";
 source::Candidate guess_candidate(const source::Guess& guess);
+/// What to know of a preset of last resort.
+inline constexpr std::string_view kOnlyScrapes =
+    "it counts scrapes of the target, not what it serves: good for trying davy out, not more";
 /// Whether there is no need to guess.
 bool fits_well(const source::Fit& best);
 

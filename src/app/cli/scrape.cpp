@@ -122,6 +122,8 @@ class Found final : public Reader {
       report.rules =
           fmt::format("the preset {}, which {}", best.candidate.name,
                       best.grade < source::Fit::Grade::NoLatency ? "comes nearest" : "fits best");
+      if (best.candidate.resort == source::Candidate::Resort::Last)
+        report.next.emplace_back(kOnlyScrapes);
     }
     if (report.is_good())
       report.next.push_back(

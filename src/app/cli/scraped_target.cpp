@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "net/authorization.h"
 
 namespace davy::app {
 namespace {
@@ -35,15 +36,14 @@ std::string next_of(const net::HttpError& error, Duration timeout) {
       return "--ca-file names the authority, --cert-file and --key-file our own certificate, "
              "--server-name the name in its certificate; is it http:// perhaps?";
     case net::HttpFailure::TooLarge:
-      return "can it expose less? max_body of a deployment allows more (--config, --deployment)";
+      return "can it expose less? max_body in a config allows more: davy scrape URL --config FILE";
     case net::HttpFailure::Protocol: return "is it https:// perhaps, or no HTTP at all?";
   }
   return "";
 }
 
-NoPage no_page_of(const net::HttpResponse& response, const net::Url& url) {
-  std::string why = fmt::format("{}{} answered {}", url.origin(),
-                                url.target.substr(0, url.target.find('?')), response.status);
+NoPage no_page_of(const net::HttpResponse& response, const std::string& url) {
+  std::string why = fmt::format("{} answered {}", url, response.status);
   std::string location = header_of(response, "Location");
   if (response.status == 401 || response.status == 403) {
     return {why, "it wants to know who asks: --bearer-token-file FILE, or --header 'Name: value'"};
@@ -58,13 +58,27 @@ NoPage no_page_of(const net::HttpResponse& response, const net::Url& url) {
                                       : "200 would be right; what does its own log say?"};
 }
 
-std::string read_token(const std::string& file, std::string& token) {
+/// An answer that is right, and shows nothing: whether its lines are none, comments, or no metrics.
+NoPage no_series(const std::string& body, const std::string& url) {
+  if (body.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return {url + " answered an empty page",
+            "does the application register metrics, and with the registry that this page shows?"};
+  }
+  return {fmt::format("{} answered {} without a single series", url,
+                      text::counted(static_cast<double>(body.size()), "byte", "bytes")),
+          fmt::format("open it in a browser: are these metrics? {}. If they are, none has a value "
+                      "yet: send some requests",
+                      kUsualPaths)};
+}
+
+/// The header's value.
+Result<std::string> read_token(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   std::ostringstream all;
   all << in.rdbuf();
-  if (!in) return fmt::format("--bearer-token-file: {} cannot be read", file);
-  token = text::trim(all.str());
-  return token.empty() ? fmt::format("--bearer-token-file: {} is empty", file) : "";
+  if (!in) return Error{fmt::format("--bearer-token-file: {} cannot be read", file)};
+  Result<std::string> value = net::bearer_authorization(all.str());
+  return value ? value : value.error().prefix("--bearer-token-file: ");
 }
 
 }  // namespace
@@ -74,18 +88,18 @@ std::string_view format_of(std::string_view content_type) {
   return content_type.starts_with("application/openmetrics-text") ? "OpenMetrics" : "text";
 }
 
-ScrapedTarget::ScrapedTarget(std::string url_text, net::Url url, net::HttpOptions http,
-                             Headers headers, Duration timeout)
-    : url_text_(std::move(url_text)),
+ScrapedTarget::ScrapedTarget(source::TargetUrl url, net::HttpOptions http, Headers headers,
+                             Duration timeout)
+    : shown_(url.shown()),
       url_(std::move(url)),
       headers_(std::move(headers)),
       timeout_(timeout),
-      client_(url_, std::move(http)) {}
+      client_(url_.url, std::move(http)) {}
 
 Result<std::unique_ptr<ScrapedTarget>> ScrapedTarget::make(const std::string& url,
                                                            const TargetOptions& options,
                                                            std::size_t max_body) {
-  Result<net::Url> parsed = net::parse_url(url);
+  Result<source::TargetUrl> parsed = source::parse_target_url(url);
   if (!parsed) return parsed.error();
   if (options.timeout <= Duration::zero()) return Error{"--timeout must be more than 0 (try 5s)"};
   if (options.cert_file.empty() != options.key_file.empty())
@@ -99,10 +113,9 @@ Result<std::unique_ptr<ScrapedTarget>> ScrapedTarget::make(const std::string& ur
     headers.emplace_back(name, text::trim(std::string_view(line).substr(colon + 1)));
   }
   if (!options.bearer_token_file.empty()) {
-    std::string token;
-    if (std::string wrong = read_token(options.bearer_token_file, token); !wrong.empty())
-      return Error{wrong};
-    headers.emplace_back("Authorization", "Bearer " + token);
+    Result<std::string> token = read_token(options.bearer_token_file);
+    if (!token) return token.error();
+    headers.emplace_back("Authorization", *token);
   }
   net::HttpOptions http{.max_body = max_body,
                         .tls = {.verify = options.no_verify_tls ? net::TlsSettings::Verify::No
@@ -110,14 +123,14 @@ Result<std::unique_ptr<ScrapedTarget>> ScrapedTarget::make(const std::string& ur
                                 .ca_file = options.ca_file,
                                 .cert_file = options.cert_file,
                                 .key_file = options.key_file},
-                        .server_name = options.server_name};
-  return std::unique_ptr<ScrapedTarget>(new ScrapedTarget(url.substr(0, url.find('?')),
-                                                          std::move(*parsed), std::move(http),
-                                                          std::move(headers), options.timeout));
+                        .server_name = options.server_name,
+                        .unix_path = parsed->unix_path};
+  return std::make_unique<ScrapedTarget>(std::move(*parsed), std::move(http), std::move(headers),
+                                         options.timeout);
 }
 
 std::variant<Scraped, NoPage> ScrapedTarget::ask(std::string_view accept) {
-  net::HttpRequest request{.target = url_.target, .headers = headers_};
+  net::HttpRequest request{.target = url_.url.target, .headers = headers_};
   request.headers.emplace_back("Accept", accept);
   Time began = machine_clock().now();
   auto answer = client_.call(request, {Deadline::in(timeout_), net_});
@@ -125,12 +138,13 @@ std::variant<Scraped, NoPage> ScrapedTarget::ask(std::string_view accept) {
     return NoPage{error->what, next_of(*error, timeout_)};
   net::HttpResponse& response = std::get<net::HttpResponse>(answer);
   Time now = machine_clock().now();
-  if (response.status != 200) return no_page_of(response, url_);
+  if (response.status != 200) return no_page_of(response, shown_);
   Result<source::Survey> survey = source::Survey::of(response.body, response.content_type);
   if (!survey) {
-    return NoPage{url_text_ + " " + survey.error().what,
+    return NoPage{shown_ + " " + survey.error().what,
                   fmt::format("is the address right? {}", kUsualPaths)};
   }
+  if (survey->series() == 0) return no_series(response.body, shown_);
   Scraped out{.page = {std::move(response.body), response.content_type, now},
               .survey = std::move(*survey),
               .is_packed = !header_of(response, "Content-Encoding").empty(),

@@ -20,6 +20,7 @@
 #include "net/means.h"
 #include "sources/suggest/survey.h"
 #include "sources/suggest/target_view.h"
+#include "sources/targets/url.h"
 
 namespace davy::app {
 
@@ -44,16 +45,16 @@ class ScrapedTarget {
                                                      std::size_t max_body);
 
   std::variant<Scraped, NoPage> ask(std::string_view accept);
-  const std::string& url() const { return url_text_; }
+  /// Without its query.
+  const std::string& url() const { return shown_; }
 
   using Headers = std::vector<std::pair<std::string, std::string>>;
   /// REQUIRES: the parts are right; make() sees to that.
-  ScrapedTarget(std::string url_text, net::Url url, net::HttpOptions http, Headers headers,
-                Duration timeout);
+  ScrapedTarget(source::TargetUrl url, net::HttpOptions http, Headers headers, Duration timeout);
 
  private:
-  const std::string url_text_;  // without its query
-  const net::Url url_;
+  const std::string shown_;  // the URL without its query
+  const source::TargetUrl url_;
   const Headers headers_;
   const Duration timeout_;
   net::Means net_;

@@ -166,10 +166,7 @@ std::vector<std::string> remarks_on(const Seen& seen, const Fit& best) {
   if (best.candidate.name == kGuessed) {
     remarks.emplace_back("no preset fits, so this is a guess by names and labels: look at it");
   }
-  if (best.candidate.resort == source::Candidate::Resort::Last) {
-    remarks.emplace_back(
-        "it counts scrapes of the target, not what it serves: good for trying davy out, not more");
-  }
+  if (best.candidate.resort == source::Candidate::Resort::Last) remarks.emplace_back(kOnlyScrapes);
   if (best.grade == Fit::Grade::NoLatency)
     remarks.emplace_back("latency will not be judged until there is a histogram");
   if (best.view->pages() > 1 && best.view->grown(source::Side::Canary).requests == 0)

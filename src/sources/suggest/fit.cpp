@@ -29,7 +29,7 @@ std::string why_no_requests(const TargetView& view, const Survey& survey) {
     series += survey.series_named(selector.name);
   std::string names = names_of(view.rules().counter);
   return series == 0
-             ? "no " + names
+             ? names + " is not there"
              : fmt::format("{} of {}, but none that matches",
                            text::counted(static_cast<double>(series), "series", "series"), names);
 }

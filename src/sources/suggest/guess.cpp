@@ -32,16 +32,16 @@ std::string_view first_of(std::string_view name, const std::array<std::string_vi
   return "";
 }
 
-constexpr std::array<std::string_view, 18> kRequestWords{
-    "requests", "request",  "responses", "response", "req",     "reqs",
-    "rq",       "rpc",      "rpcs",      "calls",    "handled", "hits",
-    "queries",  "handling", "served",    "jobs",     "orders",  "messages"};
+constexpr std::array<std::string_view, 20> kRequestWords{
+    "requests", "request", "responses", "response", "req",  "reqs",    "rq",
+    "rpc",      "rpcs",    "calls",     "handled",  "hits", "queries", "handling",
+    "served",   "jobs",    "orders",    "messages", "http", "grpc"};
 constexpr std::array<std::string_view, 5> kOutgoing{"client", "outbound", "upstream", "outgoing",
                                                     "egress"};
 // Counted, but no requests.
-constexpr std::array<std::string_view, 11> kOtherWords{"bytes", "size",     "seconds", "retries",
+constexpr std::array<std::string_view, 12> kOtherWords{"bytes", "size",     "seconds", "retries",
                                                        "tls",   "retry",    "cache",   "gc",
-                                                       "cpu",   "promhttp", "scrape"};
+                                                       "cpu",   "promhttp", "scrape",  "disk"};
 constexpr std::array<std::string_view, 9> kLatencyWords{
     "duration", "latency", "seconds", "time", "milliseconds", "ms", "elapsed", "took", "handling"};
 constexpr std::array<std::string_view, 7> kNoLatencyWords{"bytes", "size",  "gc", "queue",
@@ -86,6 +86,12 @@ ErrorLabel error_label(const std::string& label, const std::set<std::string>& va
     return {0, fmt::format("{}=~\"5{}\"", label, is_large ? "XX" : ".."),
             fmt::format("its label {} has status codes", label)};
   }
+  bool is_class = label.find("class") != std::string::npos &&
+                  std::all_of(values.begin(), values.end(), [](const std::string& v) {
+                    return v.size() == 1 && v[0] >= '1' && v[0] <= '5';
+                  });
+  if (is_class)
+    return {0, label + "=\"5\"", fmt::format("its label {} has classes of status codes", label)};
   if (label.find("code") != std::string::npos &&
       any(values, [](const std::string& v) { return v == "OK" || v == "Internal"; })) {
     return {1, fmt::format("{}=~\"{}\"", label, kServersFault),
@@ -131,6 +137,17 @@ std::size_t common_words(std::string_view a, std::string_view b) {
   return n;
 }
 
+/// What `name` has beyond its first `common` words says no more than "errors": shop_errors_total
+/// beside shop_requests_total, but not shop_timex_error_total, which are those of something else.
+bool says_only_errors(std::string_view name, std::size_t common) {
+  std::vector<std::string_view> words = words_of(name);
+  return std::all_of(words.begin() + static_cast<std::ptrdiff_t>(common), words.end(),
+                     [](std::string_view word) {
+                       return holds(kErrorWords, word) || holds(kRequestWords, word) ||
+                              word == "server" || word == "total" || word == "count";
+                     });
+}
+
 /// A counter of errors of its own that belongs to `counter`: http_requests_failed_total.
 const std::pair<const std::string, Family>* errors_beside(const Survey& survey,
                                                           std::string_view counter) {
@@ -140,7 +157,7 @@ const std::pair<const std::string, Family>* errors_beside(const Survey& survey,
     bool is_counter = named.second.type == Survey::Type::Counter && named.first != counter;
     if (!is_counter || first_of(named.first, kErrorWords).empty()) continue;
     std::size_t common = common_words(named.first, counter);
-    if (common <= most) continue;
+    if (common <= most || !says_only_errors(named.first, common)) continue;
     most = common;
     best = &named;
   }

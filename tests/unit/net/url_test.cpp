@@ -32,6 +32,19 @@ TEST_CASE("a wrong URL is refused with what would be right") {
   }
 }
 
+TEST_CASE("what is wrong with a URL reads as one sentence") {
+  for (std::string bad : {"app:3000", "http://", "http://app:port/", "http://[::1/",
+                          "http://[::1]x/", "http://a%zz/", "http://a b/"}) {
+    Result<net::Url> url = net::parse_url(bad);
+    REQUIRE_FALSE(url);
+    CAPTURE(url.error().what);
+    bool has_verb = url.error().what.find(": it has ") != std::string::npos ||
+                    url.error().what.find(": it names ") != std::string::npos ||
+                    url.error().what.find(": it holds ") != std::string::npos;
+    CHECK(has_verb);
+  }
+}
+
 TEST_CASE("a URL with a user is refused without repeating its password") {
   Result<net::Url> url = net::parse_url("http://admin:hunter2@app/");
   REQUIRE_FALSE(url);
