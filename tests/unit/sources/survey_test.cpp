@@ -16,7 +16,7 @@ Survey survey(const std::string& page, const std::string& type = "text/plain") {
   return *read;
 }
 
-const Survey::Family& family(const Survey& survey, const std::string& name) {
+Survey::Family family(const Survey& survey, const std::string& name) {
   auto at = survey.families().find(name);
   REQUIRE(at != survey.families().end());
   return at->second;
@@ -47,19 +47,19 @@ g 3
 )");
   CHECK(all.families().size() == 4);
   CHECK(all.series() == 15);
-  const Survey::Family& n = family(all, "n_total");
+  Survey::Family n = family(all, "n_total");
   CHECK(n.type == Survey::Type::Counter);
   CHECK(n.series == 3);
   CHECK(n.total == 7);
   CHECK(n.labels.at("code") == std::set<std::string>{"200", "500", "501"});
-  const Survey::Family& h = family(all, "h");
+  Survey::Family h = family(all, "h");
   CHECK(h.type == Survey::Type::Histogram);
   CHECK(h.series == 2);
   CHECK(h.total == 7);
   CHECK(h.bounds == std::set<double>{0.1, 0.2});
   CHECK(h.labels.size() == 1);
   CHECK_FALSE(h.is_native);
-  const Survey::Family& s = family(all, "s");
+  Survey::Family s = family(all, "s");
   CHECK(s.type == Survey::Type::Summary);
   CHECK(s.series == 1);
   CHECK(s.total == 7);
