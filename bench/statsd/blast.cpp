@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
     for (std::size_t i = 0; i < static_cast<std::size_t>(taken); ++i, ++sent) {
       const Packet& packet = packets[sent % kDifferent];
       bytes += packet.bytes.size();
-      for (std::size_t side : {0, 1}) requests[side] += packet.requests[side];
+      for (std::size_t side : {0UL, 1UL}) requests[side] += packet.requests[side];
     }
   }
   double took = now() - start;

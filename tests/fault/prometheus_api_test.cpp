@@ -446,9 +446,9 @@ TEST_CASE("the settings of a Prometheus that cannot work are refused") {
     lab::Settings settings = {{"url", "http://p:9090"},
                               {"baseline_when", "version=\"v1\""},
                               {"canary_when", "version=\"v2\""}};
-    for (const auto& [name, value] : more) {
-      std::erase_if(settings, [&](const auto& item) { return item.first == name; });
-      settings.emplace_back(name, value);
+    for (const auto& setting : more) {
+      std::erase_if(settings, [&](const auto& item) { return item.first == setting.first; });
+      settings.push_back(setting);
     }
     auto made = lab::make_source("prometheus", settings, requests);
     return made ? "" : made.error().setting + ": " + made.error().what;

@@ -309,7 +309,7 @@ TEST_CASE("thousands of answers in any order of keys are read as nlohmann reads 
 }
 
 TEST_CASE("an answer that is cut is refused wherever it was cut") {
-  for (std::uint64_t seed : {3, 14, 15, 92}) {
+  for (std::uint64_t seed : {3UL, 14UL, 15UL, 92UL}) {
     std::string body = Writer(seed).answer();
     body.erase(body.find_last_of('}') + 1);
     REQUIRE(refusal(body) == "");

@@ -135,7 +135,7 @@ TEST_CASE("a protobuf page in pieces of any length is the same page") {
   Rules both = rules("both_seconds");
   std::string page = recorded("pb");
   Reading whole = *read(page, kProtobuf, both);
-  for (std::size_t piece : {1, 2, 3, 7, 50}) {
+  for (std::size_t piece : {1UL, 2UL, 3UL, 7UL, 50UL}) {
     PageReader reader(both, {{Side::Canary}}, 1000);
     reader.begin(kProtobuf);
     for (std::size_t at = 0; at < page.size(); at += piece)
