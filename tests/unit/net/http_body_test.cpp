@@ -140,7 +140,8 @@ TEST_CASE("a packed body is unpacked, wherever its bytes are split") {
 
 TEST_CASE("a packed body of several members is all of them, and an empty one is empty") {
   std::string both = lab::gzip("one ") + lab::gzip("") + lab::gzip("two");
-  for (std::size_t piece : {1UL, 7UL, 1000UL}) CHECK(read(kGzip, both, 100, piece).body == "one two");
+  for (std::size_t piece : {1UL, 7UL, 1000UL})
+    CHECK(read(kGzip, both, 100, piece).body == "one two");
   CHECK(read(with_length(0, kGzip), "").failure == Failure::None);
 }
 
