@@ -161,7 +161,7 @@ TEST_CASE("a fleet that restarts all at once does not ask its database in one mo
     std::string tcp = fmt::format("tcp: {{ address: \"{}\", expect: never }}", database.address());
     agents.push_back(std::make_unique<lab::Agent>(
         fmt::format("checks:\n  - {{ name: db, {}, scope: shared, period: 1m, period_fast: 1m, "
-                    "period_down: 1m, timeout: 200ms }}\n",
+                    "period_down: 1m, timeout: 2s }}\n",
                     tcp),
         lab::free_port()));
   }
