@@ -37,7 +37,7 @@ Result<std::optional<RulesGiven>> rules_given(const ScrapeOptions& options);
 /// Every preset, to be held against a target.
 std::vector<source::Candidate> preset_candidates();
 /// Among them, a guess for what no preset knows.
-inline constexpr std::string_view kGuessed = "";
+inline constexpr std::string_view kGuessed{};
 source::Candidate guess_candidate(const source::Guess& guess);
 /// What to know of a preset of last resort.
 inline constexpr std::string_view kOnlyScrapes =

@@ -248,7 +248,7 @@ class Drawing {
         what += fmt::format(" with {} bounds, {} to {}", used.bounds.size(),
                             show_bound(used.bounds.front()), show_bound(used.bounds.back()));
       }
-      wrap("  ", name + ": " + what + labels_of(used.labels));
+      wrap("  ", fmt::format("{}: {}{}", name, what, labels_of(used.labels)));
     }
   }
 

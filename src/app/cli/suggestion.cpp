@@ -141,7 +141,7 @@ std::string yaml_of(const Seen& seen, const Fit& best) {
 std::string_view word_of(const Fit& fit, bool is_best) {
   if (is_best) return "chosen";
   switch (fit.grade) {
-    case Fit::Grade::Nothing: return "no";
+    case Fit::Grade::Nothing:
     case Fit::Grade::Blind: return "no";
     case Fit::Grade::NoLatency: return "partly";
     case Fit::Grade::Full: return "fits";
