@@ -228,10 +228,14 @@ TEST_CASE("a server that replays its log after a crash is starting, softly") {
   pg().kill();
   pg().start_slowly();
   Outcome seen;
-  REQUIRE(lab::eventually([&] {
-    seen = look(pg());
-    return seen.reason == "starting" || seen.kind == Outcome::Kind::Pass;
-  }));
+  bool is_seen = lab::eventually(
+      [&] {
+        seen = look(pg());
+        return seen.reason == "starting" || seen.kind == Outcome::Kind::Pass;
+      },
+      90s);
+  INFO(lab::show(seen));
+  REQUIRE(is_seen);
   CHECK(seen.reason == "starting");
   CHECK_FALSE(seen.hard);
   REQUIRE(lab::eventually([&] { return look(pg()).kind == Outcome::Kind::Pass; }));
