@@ -38,7 +38,7 @@ inline const char* parse_slowly(const char* at, const char* end, double& value, 
   return stop;
 }
 
-/// Appends the digits at `at` to `n`; where they end. More than 16 make `n` meaningless.
+/// Appends the digits at `at` to `n`; where they end. More than 19 make `n` meaningless.
 inline const char* take_digits(const char* at, const char* end, std::uint64_t& n) {
   if constexpr (std::endian::native == std::endian::little) {
     while (end - at >= 8) {
